@@ -1,0 +1,35 @@
+"""What an operation handler gets and gives. Services import this module (and errors from `model.errors`)."""
+
+from __future__ import annotations
+
+from collections.abc import Awaitable, Callable, Mapping
+from dataclasses import dataclass
+from typing import Any
+
+from lambent.http.messages import Request
+from lambent.iam.principal import Principal
+from lambent.model.ids import AccountId, Region, RequestId
+
+Params = dict[str, Any]
+"""Input or output of an operation in botocore's Python shapes: member names as in the model; blobs are `bytes`,
+timestamps `datetime` (aware, UTC) or epoch seconds, absent members absent."""
+
+
+@dataclass(slots=True)
+class RequestContext:
+    """One request to an AWS API, decoded as far as its operation."""
+
+    request_id: RequestId
+    service: str  # botocore's service name, e.g. "lambda"
+    operation: str  # e.g. "CreateFunction"
+    account: AccountId  # the account the request acts on (the caller's)
+    region: Region
+    principal: Principal
+    request: Request
+    endpoint_url: str  # scheme://authority the client used, for URLs in answers
+    on_disconnect: Callable[[Callable[[], None]], None]  # register what to do when the client hangs up
+
+
+Operation = Callable[[RequestContext, Params], Awaitable[Params]]
+Operations = Mapping[str, Operation]
+"""Operation name → handler, of one service. Errors are raised as `model.errors.ServiceError`."""

@@ -1,0 +1,1 @@
+"""Commands: argument parsing and printing; clients of the API (but for `serve`, which runs it)."""

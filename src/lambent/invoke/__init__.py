@@ -1,0 +1,1 @@
+"""The data plane: frontend → counting (admission) → assignment → a worker, through `ports.py`."""

@@ -1,0 +1,48 @@
+"""AWS's quotas as named constants; no bare numbers elsewhere.
+
+Source: https://docs.aws.amazon.com/lambda/latest/dg/gettingstarted-limits.html (sizes in bytes, times in seconds).
+"""
+
+from __future__ import annotations
+
+MIB = 1024 * 1024
+
+# Function configuration
+MEMORY_MIN_MB = 128
+MEMORY_MAX_MB = 10_240
+MEMORY_DEFAULT_MB = 128
+TIMEOUT_MAX_S = 900
+TIMEOUT_DEFAULT_S = 3
+EPHEMERAL_STORAGE_MIN_MB = 512
+EPHEMERAL_STORAGE_MAX_MB = 10_240
+ENVIRONMENT_VARIABLES_MAX_BYTES = 4 * 1024
+LAYERS_MAX = 5
+TAGS_MAX = 50
+FUNCTION_NAME_MAX = 64
+MEMORY_MB_PER_VCPU = 1_769  # "at 1,769 MB, a function has the equivalent of one vCPU"
+
+# Deployment packages
+ZIPPED_DIRECT_MAX_BYTES = 50 * MIB
+UNZIPPED_MAX_BYTES = 250 * MIB
+CREATE_REQUEST_MAX_BYTES = 70_167_211  # the base64 of a 50 MB zip and its JSON
+CODE_STORAGE_MAX_BYTES = 300 * 1024 * MIB
+
+# Invocation
+SYNC_REQUEST_MAX_BYTES = 6 * MIB
+SYNC_RESPONSE_MAX_BYTES = 6 * MIB + 100
+ASYNC_EVENT_MAX_BYTES = MIB
+CLIENT_CONTEXT_MAX_BYTES = 3_583
+LOG_TAIL_MAX_BYTES = 4 * 1024
+REQUEST_LINE_AND_HEADERS_MAX_BYTES = MIB
+
+# Concurrency
+ACCOUNT_CONCURRENCY = 1_000
+UNRESERVED_CONCURRENCY_MIN = 100
+
+# Execution environment
+INIT_TIMEOUT_S = 10.0
+FILE_DESCRIPTORS_MAX = 1_024
+PROCESSES_AND_THREADS_MAX = 1_024
+
+# CloudWatch Logs: https://docs.aws.amazon.com/AmazonCloudWatchLogs/latest/APIReference/API_PutLogEvents.html
+LOG_EVENT_MAX_BYTES = 256 * 1024

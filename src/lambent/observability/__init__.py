@@ -1,0 +1,1 @@
+"""Logs and the REPORT line: writers and queries."""

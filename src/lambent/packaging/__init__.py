@@ -1,0 +1,1 @@
+"""Deployment packages: ZIP archives → content-addressed read-only trees."""

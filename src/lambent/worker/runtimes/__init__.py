@@ -1,0 +1,1 @@
+"""Runtime identifier → interpreter on this host."""

@@ -1,0 +1,1 @@
+"""Sandboxes: isolation around a group of processes. Knows nothing of Lambda; imports nothing of ours but `model`."""

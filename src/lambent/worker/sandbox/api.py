@@ -1,0 +1,186 @@
+"""The sandbox port.
+
+A *backend* prepares a *template* (what the file system of a group of sandboxes looks like) once, and launches
+sandboxes from it. The contract (one suite runs it over every backend):
+
+- `launch` returns when the program was started, or raises `SandboxError`; nothing is left behind when it raises.
+- A sandbox ends when its program exits, when it is killed, or when its backend dies; then every process in it is
+  gone, `wait` returns, and everything it held on the host (cgroups, mounts, namespaces, files) is released.
+- `kill` is idempotent and cannot be refused or delayed by the program. On an ended sandbox, `kill`, `freeze` and
+  `thaw` do nothing. `kill` works on a frozen sandbox.
+- The program gets exactly the environment of its spec: nothing of the host's.
+- The sockets and descriptors a sandbox hands out belong to the caller, who closes them.
+- No sandbox can reach the host's loopback, another sandbox, or the outside network (`network="none"`).
+- A backend never gives less than it says in `guarantees`; `process` says it gives nothing.
+"""
+
+from __future__ import annotations
+
+import socket
+from collections.abc import Mapping
+from dataclasses import dataclass, field
+from pathlib import Path
+from typing import Protocol
+
+
+class SandboxError(Exception):
+    """A sandbox could not be made; the message says why, for an operator."""
+
+
+@dataclass(frozen=True, slots=True)
+class Bind:
+    """A host directory or file seen, read-only, at `target` inside. The host path may lie under directories that
+    only root may enter."""
+
+    source: Path
+    target: str
+
+
+@dataclass(frozen=True, slots=True)
+class SandboxTemplate:
+    """The file system that sandboxes launched from it see: the host's system directories (/usr and what belongs to
+    it) read-only, `binds` (in order, read-only), a private /proc, /dev with the harmless devices, and /tmp, private
+    to each sandbox. `directories` exist, empty and read-only."""
+
+    name: str
+    binds: tuple[Bind, ...] = ()
+    directories: tuple[str, ...] = ()
+
+
+@dataclass(frozen=True, slots=True)
+class SandboxLimits:
+    """What one sandbox may use, all its processes together."""
+
+    memory_bytes: int
+    cpus: float  # share of CPU time: 1.0 is one whole CPU
+    tmp_bytes: int
+    descriptors: int = 1024  # per process
+    processes: int = 1024  # processes and threads
+
+
+@dataclass(frozen=True, slots=True)
+class SandboxSpec:
+    """One sandbox: a program and its surroundings.
+
+    `listen`: TCP ports on 127.0.0.1 *inside*, already listening when the program starts, whose listening sockets are
+    handed out. `telemetry_fd`: descriptor number of the write end of the telemetry pipe inside, if the program wants
+    one. `init`: put a small init as pid 1 before the program (for programs that do not reap orphans or that rely on
+    default signal actions, i.e. all but our own).
+    """
+
+    sandbox_id: str
+    argv: tuple[str, ...]
+    env: Mapping[str, str]
+    limits: SandboxLimits
+    cwd: str = "/"
+    listen: tuple[int, ...] = ()
+    telemetry_fd: int | None = None
+    init: bool = True
+    hostname: str = "localhost"
+
+
+@dataclass(frozen=True, slots=True)
+class SandboxExit:
+    """How the program ended: one of `status` (exit code) and `signal` is set. `oom_killed`: the kernel killed a
+    process of the sandbox for want of memory. `killed`: we killed it (`kill`, or the backend ended)."""
+
+    status: int | None = None
+    signal: int | None = None
+    oom_killed: bool = False
+    killed: bool = False
+
+
+class Sandbox(Protocol):
+    """A running (or ended) sandbox."""
+
+    @property
+    def sandbox_id(self) -> str: ...
+
+    @property
+    def listeners(self) -> tuple[socket.socket, ...]:
+        """The listening sockets, in the order of `SandboxSpec.listen`; non-blocking."""
+        ...
+
+    @property
+    def output_fd(self) -> int:
+        """Read end of the pipe that is the program's stdout and stderr; non-blocking. EOF when all writers ended."""
+        ...
+
+    @property
+    def telemetry_fd(self) -> int | None:
+        """Read end of the telemetry pipe (an `AF_UNIX` `SOCK_STREAM` or pipe), non-blocking, if asked for."""
+        ...
+
+    async def wait(self) -> SandboxExit:
+        """Return when the sandbox has ended and is cleaned up. May be awaited by many, before and after the end."""
+        ...
+
+    def freeze(self) -> None:
+        """Stop all its processes from running until `thaw`, where the backend can; else do nothing."""
+        ...
+
+    def thaw(self) -> None: ...
+
+    def kill(self) -> None:
+        """End it now, all processes; `wait` tells when it is done."""
+        ...
+
+    def memory_peak_bytes(self) -> int:
+        """The most memory its processes used together so far (last known value once it ended); 0 if not measured."""
+        ...
+
+    def memory_current_bytes(self) -> int:
+        """What its processes use now; 0 if not measured or ended."""
+        ...
+
+
+@dataclass(frozen=True, slots=True)
+class Guarantee:
+    """One line of what a backend gives on this host, for the start-up line and `lambent doctor`."""
+
+    name: str  # e.g. "memory limit", "separate network"
+    holds: bool
+    how: (
+        str  # e.g. "cgroup v1 memory controller"; when it does not hold: why, and the command that would help
+    )
+
+
+@dataclass(frozen=True, slots=True)
+class BackendReport:
+    """What a backend can do on this host. `usable` False: `reason` says what is missing and what to do."""
+
+    name: str
+    usable: bool
+    reason: str = ""
+    guarantees: tuple[Guarantee, ...] = field(default=())
+
+
+class SandboxBackend(Protocol):
+    """Makes sandboxes. One instance per server; `start` before anything else, `close` at the end."""
+
+    @property
+    def name(self) -> str: ...
+
+    def report(self) -> BackendReport:
+        """Probe this host (no side effects that stay)."""
+        ...
+
+    async def start(self) -> None:
+        """Claim what is needed and remove what an earlier, crashed run of the same data directory left behind."""
+        ...
+
+    async def launch(self, template: SandboxTemplate, spec: SandboxSpec) -> Sandbox:
+        """Start a sandbox; prepares the template first if it is not (concurrent launches share one preparation)."""
+        ...
+
+    async def prepare(self, template: SandboxTemplate) -> None:
+        """Make later launches from `template` fast. Idempotent."""
+        ...
+
+    async def release(self, template: SandboxTemplate) -> None:
+        """Let go of a template; sandboxes launched from it are killed. Unknown templates are fine."""
+        ...
+
+    async def close(self) -> None:
+        """Kill every sandbox, release everything, leave nothing on the host. Idempotent."""
+        ...

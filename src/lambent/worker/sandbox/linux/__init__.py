@@ -1,0 +1,1 @@
+"""The `linux` backend: namespaces, cgroups, seccomp, by system calls from pure Python."""
