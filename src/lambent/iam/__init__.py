@@ -1,1 +1,1 @@
-"""Principals, roles, sessions, credentials, SigV4 verification (and, later, policy evaluation). Pure but for the store."""
+"""Principals, roles, sessions, credentials, SigV4 verification; later policy evaluation. Pure but for the store."""

@@ -43,9 +43,7 @@ class _LambdaError(ServiceError):
     http_status = 400
 
     def __init__(self, message: str, **members: object) -> None:
-        super().__init__(
-            type(self).__name__, message, status=self.http_status, members={"Type": "User"} | members
-        )
+        super().__init__(type(self).__name__, message, status=self.http_status, members={"Type": "User"} | members)
 
 
 class ResourceNotFoundException(_LambdaError):

@@ -140,9 +140,7 @@ class Guarantee:
 
     name: str  # e.g. "memory limit", "separate network"
     holds: bool
-    how: (
-        str  # e.g. "cgroup v1 memory controller"; when it does not hold: why, and the command that would help
-    )
+    how: str  # e.g. "cgroup v1 memory controller"; when it does not hold: why, and the command that would help
 
 
 @dataclass(frozen=True, slots=True)
