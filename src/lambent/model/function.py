@@ -1,0 +1,157 @@
+"""A function and its versions, as stored.
+
+Names follow the API's FunctionConfiguration
+(https://docs.aws.amazon.com/lambda/latest/api/API_FunctionConfiguration.html); the shapes of requests and answers are
+the business of `services.lambda_`. The control plane writes these, the data plane reads them.
+"""
+
+from __future__ import annotations
+
+from collections.abc import Mapping
+from dataclasses import asdict, dataclass, field, replace
+from enum import StrEnum
+from typing import Any
+
+from lambent.model import limits
+from lambent.model.arn import LATEST, FunctionId
+from lambent.model.ids import AccountId, Region, RevisionId
+
+
+class State(StrEnum):
+    """Of a version: may it be invoked?"""
+
+    PENDING = "Pending"
+    ACTIVE = "Active"
+    INACTIVE = "Inactive"
+    FAILED = "Failed"
+
+
+class LastUpdateStatus(StrEnum):
+    """Of the last update of `$LATEST`."""
+
+    SUCCESSFUL = "Successful"
+    FAILED = "Failed"
+    IN_PROGRESS = "InProgress"
+
+
+@dataclass(frozen=True, slots=True)
+class LoggingConfig:
+    """Where and how a function logs. Levels are None in text format."""
+
+    log_format: str
+    log_group: str
+    application_log_level: str | None = None
+    system_log_level: str | None = None
+
+
+@dataclass(frozen=True, slots=True)
+class FunctionVersion:
+    """One version of a function (`$LATEST` or a number): everything that describes and runs it.
+
+    `code_digest` names the tree and archive in the code store (`packaging`); `code_sha256` is its base64 form on the
+    wire. `environment_revision` changes exactly when running environments no longer fit (code, configuration), unlike
+    `revision_id`, which changes with every stored change. `without_effect` keeps, under their API names, the blocks
+    that are accepted, stored and answered but change nothing yet.
+    """
+
+    function: FunctionId
+    version: str
+    role: str
+    code_digest: str
+    code_sha256: str
+    code_size: int
+    revision_id: RevisionId
+    environment_revision: str
+    last_modified: str  # 2026-11-23T10:00:00.000+0000
+    logging: LoggingConfig
+    runtime: str | None = None
+    handler: str | None = None
+    description: str = ""
+    timeout_s: int = limits.TIMEOUT_DEFAULT_S
+    memory_mb: int = limits.MEMORY_DEFAULT_MB
+    ephemeral_storage_mb: int = limits.EPHEMERAL_STORAGE_MIN_MB
+    environment: Mapping[str, str] | None = None
+    architectures: tuple[str, ...] = ("x86_64",)
+    package_type: str = "Zip"
+    tracing_mode: str = "PassThrough"
+    kms_key_arn: str | None = None
+    without_effect: Mapping[str, Any] = field(default_factory=dict)
+    state: State = State.ACTIVE
+    state_reason: str | None = None
+    state_reason_code: str | None = None
+    last_update_status: LastUpdateStatus | None = None
+    last_update_status_reason: str | None = None
+    last_update_status_reason_code: str | None = None
+
+    @property
+    def is_latest(self) -> bool:
+        return self.version == LATEST
+
+    @property
+    def arn(self) -> str:
+        """Unqualified for `$LATEST`, qualified for a number."""
+        return self.function.arn if self.is_latest else self.function.qualified_arn(self.version)
+
+    @property
+    def qualified_arn(self) -> str:
+        """With the version, `$LATEST` included."""
+        return self.function.qualified_arn(self.version)
+
+    def to_document(self) -> dict[str, Any]:
+        """A JSON object for the store."""
+        return asdict(self)
+
+    @staticmethod
+    def from_document(document: Mapping[str, Any]) -> FunctionVersion:
+        """The inverse of `to_document`. Members added later take their defaults."""
+        values = dict(document)
+        values["function"] = _function_id(values["function"])
+        values["logging"] = LoggingConfig(**values["logging"])
+        values["architectures"] = tuple(values["architectures"])
+        values["state"] = State(values["state"])
+        status = values.get("last_update_status")
+        values["last_update_status"] = LastUpdateStatus(status) if status is not None else None
+        return FunctionVersion(**values)
+
+
+@dataclass(frozen=True, slots=True)
+class FunctionRecord:
+    """A function: its `$LATEST`, the number its next published version gets, and its tags."""
+
+    latest: FunctionVersion
+    next_version: int = 1
+    tags: Mapping[str, str] = field(default_factory=dict)
+
+    @property
+    def function(self) -> FunctionId:
+        return self.latest.function
+
+    def with_latest(self, latest: FunctionVersion) -> FunctionRecord:
+        """The same function with another `$LATEST`."""
+        return replace(self, latest=latest)
+
+    def to_document(self) -> dict[str, Any]:
+        """A JSON object for the store."""
+        return {
+            "latest": self.latest.to_document(),
+            "next_version": self.next_version,
+            "tags": dict(self.tags),
+        }
+
+    @staticmethod
+    def from_document(document: Mapping[str, Any]) -> FunctionRecord:
+        """The inverse of `to_document`."""
+        return FunctionRecord(
+            latest=FunctionVersion.from_document(document["latest"]),
+            next_version=document["next_version"],
+            tags=document["tags"],
+        )
+
+
+def version_key(function: FunctionId, version: str) -> str:
+    """The store key of a published version: numbers padded, so that keys sort as versions do."""
+    return f"{function.key}/{int(version):010d}"
+
+
+def _function_id(document: Mapping[str, str]) -> FunctionId:
+    return FunctionId(AccountId(document["account"]), Region(document["region"]), document["name"])
