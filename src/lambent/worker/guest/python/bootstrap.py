@@ -1,0 +1,10 @@
+"""Entry point of the Python runtimes, run as `/var/lang/bin/pythonX.Y -S /var/runtime/bootstrap.py`.
+
+It knows only the standard library and `_lambda_runtime` beside it. Everything is in that package because a script is
+compiled anew at every start, while the modules of a package come from their .pyc files.
+"""
+
+from _lambda_runtime.loop import main
+
+if __name__ == "__main__":
+    main()

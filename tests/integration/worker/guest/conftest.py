@@ -1,0 +1,231 @@
+"""A small, real Runtime API on a socket, and the guests as plain processes in front of it."""
+
+from __future__ import annotations
+
+import asyncio
+import contextlib
+import json
+import os
+import shutil
+import socket
+import struct
+import subprocess
+from collections.abc import AsyncIterator, Awaitable, Callable, Mapping
+from dataclasses import dataclass, field
+from pathlib import Path
+from typing import Any
+
+import pytest
+
+GUEST = Path(__file__).parents[4] / "src/lambent/worker/guest"
+ARN = "arn:aws:lambda:eu-west-1:123456789012:function:fn"
+
+
+@dataclass
+class Answer:
+    """What the runtime sent for an invocation or its initialisation."""
+
+    path: str
+    headers: dict[str, str]
+    body: bytes
+
+    @property
+    def json(self) -> Any:
+        return json.loads(self.body)
+
+
+@dataclass
+class RuntimeApi:
+    """The server side: `invoke` hands an event out and waits for the answer. It reads requests strictly one after the
+    other, so a runtime may pipeline; `pipelined` counts the requests that arrived together with their predecessor."""
+
+    port: int = 0
+    answers: asyncio.Queue[Answer] = field(default_factory=asyncio.Queue)
+    invocations: asyncio.Queue[tuple[dict[str, str], bytes]] = field(default_factory=asyncio.Queue)
+    next_asked: asyncio.Event = field(default_factory=asyncio.Event)
+    status: int = 202
+    chunked: bool = False
+    closing: bool = False
+    _count: int = 0
+
+    async def serve(self, reader: asyncio.StreamReader, writer: asyncio.StreamWriter) -> None:
+        with contextlib.suppress(asyncio.IncompleteReadError, ConnectionError, asyncio.CancelledError):
+            while True:
+                head = (await reader.readuntil(b"\r\n\r\n")).decode()
+                line, *rest = head.rstrip().split("\r\n")
+                headers = {name.lower(): value.strip() for name, _, value in (item.partition(":") for item in rest)}
+                body = await reader.readexactly(int(headers.get("content-length", 0)))
+                path = line.split()[1]
+                if path.endswith("/invocation/next"):
+                    self.next_asked.set()
+                    extra, payload = await self.invocations.get()
+                    self.next_asked.clear()
+                    writer.write(self._invocation(extra, payload))
+                else:
+                    self.answers.put_nowait(Answer(path, headers, body))
+                    close = "Connection: close\r\n" if self.closing else ""
+                    writer.write(f"HTTP/1.1 {self.status} X\r\n{close}Content-Length: 16\r\n\r\n".encode())
+                    writer.write(b'{"status": "OK"}')
+                    if self.closing:
+                        break
+        writer.close()
+
+    def _invocation(self, headers: dict[str, str], payload: bytes) -> bytes:
+        text = "".join(f"{name}: {value}\r\n" for name, value in headers.items() if value)
+        if not self.chunked:
+            return f"HTTP/1.1 200 OK\r\n{text}Content-Length: {len(payload)}\r\n\r\n".encode() + payload
+        half = len(payload) // 2
+        parts = b"".join(b"%x;x=y\r\n%s\r\n" % (len(part), part) for part in (payload[:half], payload[half:]) if part)
+        return f"HTTP/1.1 200 OK\r\n{text}Transfer-Encoding: chunked\r\n\r\n".encode() + parts + b"0\r\n\r\n"
+
+    def push(self, event: object, **headers: str) -> str:
+        """Queue an invocation; its request id."""
+        self._count += 1
+        request_id = f"00000000-0000-4000-8000-{self._count:012d}"
+        base = {
+            "Content-Type": "application/json",
+            "Lambda-Runtime-Aws-Request-Id": request_id,
+            "Lambda-Runtime-Deadline-Ms": "99999999999999",
+            "Lambda-Runtime-Invoked-Function-Arn": ARN,
+            "Lambda-Runtime-Trace-Id": "Root=1-5bef4de7-ad49b0e87f6ef6c87fc2e700;Sampled=0",
+        }
+        base.update({"Lambda-Runtime-" + name.replace("_", "-"): value for name, value in headers.items()})
+        payload = event if isinstance(event, bytes) else json.dumps(event).encode()
+        self.invocations.put_nowait((base, payload))
+        return request_id
+
+    async def invoke(self, event: object, **headers: str) -> Answer:
+        request_id = self.push(event, **headers)
+        answer = await asyncio.wait_for(self.answers.get(), 20)
+        assert f"/invocation/{request_id}/" in answer.path
+        return answer
+
+
+@dataclass
+class Frame:
+    kind: int
+    micros: int
+    text: str
+
+
+def frames_of(data: bytes) -> list[Frame]:
+    result = []
+    while data:
+        kind, length, micros = struct.unpack(">IIQ", data[:16])
+        assert len(data) >= 16 + length
+        result.append(Frame(kind, micros, data[16 : 16 + length].decode()))
+        data = data[16 + length :]
+    return result
+
+
+@dataclass
+class Guest:
+    """A running guest process."""
+
+    api: RuntimeApi
+    process: subprocess.Popen[bytes]
+    telemetry: int
+    output: int
+    _collected: dict[int, bytearray] = field(default_factory=dict)
+
+    async def exited(self) -> int:
+        return await asyncio.to_thread(self.process.wait, 20)
+
+    def _drain(self, descriptor: int) -> bytes:
+        data = self._collected.setdefault(descriptor, bytearray())
+        while True:
+            try:
+                part = os.read(descriptor, 1 << 20)
+            except BlockingIOError:
+                return bytes(data)
+            if not part:
+                return bytes(data)
+            data += part
+
+    def frames(self) -> list[Frame]:
+        """All records so far."""
+        return frames_of(self._drain(self.telemetry))
+
+    def texts(self) -> list[str]:
+        return [frame.text for frame in self.frames()]
+
+    def raw_output(self) -> str:
+        return self._drain(self.output).decode()
+
+
+StartGuest = Callable[..., Awaitable[Guest]]
+
+
+@pytest.fixture
+async def start_guest(tmp_path: Path) -> AsyncIterator[StartGuest]:
+    """`await start_guest(argv, files, handler, env={}, framed=True)`: write the code, start the guest before its own
+    Runtime API; everything ends with the test."""
+    guests: list[Guest] = []
+    servers: list[asyncio.Server] = []
+
+    async def start(
+        argv: list[str],
+        files: Mapping[str, str],
+        handler: str = "index.handler",
+        *,
+        env: Mapping[str, str] | None = None,
+        framed: bool = True,
+        runtime_dir: Path = GUEST,
+    ) -> Guest:
+        task = tmp_path / f"task{len(guests)}"
+        for name, text in files.items():
+            path = task / name
+            path.parent.mkdir(parents=True, exist_ok=True)
+            path.write_text(text)
+        task.mkdir(exist_ok=True)
+        api = RuntimeApi()
+        server = await asyncio.start_server(api.serve, "127.0.0.1", 0, limit=1 << 24)
+        servers.append(server)
+        api.port = server.sockets[0].getsockname()[1]
+        telemetry, writer = os.pipe()
+        output, output_writer = os.pipe()
+        base = {
+            "PATH": "/usr/bin:/bin",
+            "LANG": "C.UTF-8",
+            "TZ": ":UTC",
+            "LAMBDA_TASK_ROOT": str(task),
+            "LAMBDA_RUNTIME_DIR": str(runtime_dir),
+            "AWS_LAMBDA_RUNTIME_API": f"127.0.0.1:{api.port}",
+            "_HANDLER": handler,
+            "AWS_LAMBDA_FUNCTION_NAME": "fn",
+            "AWS_LAMBDA_FUNCTION_VERSION": "$LATEST",
+            "AWS_LAMBDA_FUNCTION_MEMORY_SIZE": "128",
+            "AWS_LAMBDA_LOG_GROUP_NAME": "/aws/lambda/fn",
+            "AWS_LAMBDA_LOG_STREAM_NAME": "2026/11/23/[$LATEST]abc",
+        }
+        if framed:
+            base["_LAMBDA_TELEMETRY_LOG_FD"] = str(writer)
+        base.update(env or {})
+        process = subprocess.Popen(
+            argv,
+            env=base,
+            cwd=task,
+            stdin=subprocess.DEVNULL,
+            stdout=output_writer,
+            stderr=output_writer,
+            pass_fds=(writer,) if framed else (),
+        )
+        os.close(writer)
+        os.close(output_writer)
+        os.set_blocking(telemetry, False)
+        os.set_blocking(output, False)
+        guests.append(Guest(api, process, telemetry, output))
+        return guests[-1]
+
+    try:
+        yield start
+    finally:
+        for guest in guests:
+            guest.process.kill()
+            guest.process.wait()
+            os.close(guest.telemetry)
+            os.close(guest.output)
+        for server in servers:
+            server.close()
+            await server.wait_closed()
+        await asyncio.sleep(0)
