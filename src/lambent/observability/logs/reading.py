@@ -1,0 +1,214 @@
+"""Pages of events ordered by time, merged from the blocks that concern a query.
+
+Blocks are taken in the order of their earliest event (backwards: of their latest). Whatever comes before everything in
+the blocks not yet read can be given out, so in the usual case, time going on, one block is in memory at a time.
+"""
+
+from __future__ import annotations
+
+import asyncio
+import logging
+import os
+from bisect import bisect_left
+from collections.abc import Callable, Collection
+from dataclasses import dataclass
+from pathlib import Path
+
+from lambent.observability.logs import segment
+from lambent.observability.logs.blocks import EVENT_COST_BYTES, NEVER_MS, Block
+from lambent.observability.logs.events import AFTER_ALL, BEFORE_ALL, EventKey, StoredEvent
+from lambent.observability.logs.group import LogGroup
+
+logger = logging.getLogger(__name__)
+
+Row = tuple[int, int, int, bytes, int]
+"""timestamp, sequence, stream ordinal, text, ingestion time: sorts as its `EventKey`."""
+
+
+@dataclass(frozen=True, slots=True)
+class EventQuery:
+    """What to read. `streams`: names, or None for all. `after` and `before` are exclusive, as is `end_ms`.
+
+    `descending`: from the latest on. `matches` decides on the UTF-8 text of a message; every text in `required` must
+    be in it for it to have a chance (what lets whole blocks be left out without looking at each event).
+    """
+
+    limit: int
+    max_bytes: int
+    streams: Collection[str] | None = None
+    start_ms: int = 0
+    end_ms: int = NEVER_MS
+    after: EventKey = BEFORE_ALL
+    before: EventKey = AFTER_ALL
+    descending: bool = False
+    matches: Callable[[bytes], bool] | None = None
+    required: tuple[bytes, ...] = ()
+
+
+@dataclass(frozen=True, slots=True)
+class EventPage:
+    """Events in the query's order. `resume`: where to go on (as `after`, descending as `before`), None at the end."""
+
+    events: list[StoredEvent]
+    resume: EventKey | None
+
+
+@dataclass(frozen=True, slots=True)
+class _Candidate:
+    block: Block
+    start: int
+    end: int
+    bound: EventKey  # no event of it comes before (descending: after) this
+
+
+async def read_page(group: LogGroup, query: EventQuery, scan_bytes: int) -> EventPage:
+    """Read one page. Stops early, with `resume`, after `scan_bytes` of blocks."""
+    wanted = _wanted(group, query)
+    low = max(query.after, EventKey(query.start_ms, -1))
+    high = min(query.before, EventKey(query.end_ms, -1))
+    candidates = _candidates(group, query, wanted, low, high)
+    decode = _Decoder(query, wanted, low, high)
+    loop = asyncio.get_running_loop()
+    pending: list[Row] = []
+    taken: list[Row] = []
+    room = _Room(query.limit, query.max_bytes)
+    scanned = 0
+    for index, candidate in enumerate(candidates):
+        path = group.segment_path(candidate.block.segment)
+        data = await loop.run_in_executor(None, _read, path, candidate.start, candidate.end)
+        scanned += len(data)
+        pending += decode(data, candidate)
+        pending.sort(reverse=query.descending)
+        frontier = candidates[index + 1].bound if index + 1 < len(candidates) else None
+        ready = _ready(pending, frontier, descending=query.descending)
+        fits = room.take(pending, ready)
+        taken += pending[:fits]
+        del pending[:fits]
+        if fits < ready or (room.full and (pending or frontier)):
+            return EventPage(_stored(group, taken), EventKey(*taken[-1][:2]))
+        if frontier and scanned >= scan_bytes:
+            resume = _beside(frontier, descending=query.descending)
+            if query.after < resume < query.before:  # otherwise the next page would be this one again
+                return EventPage(_stored(group, taken), resume)
+    return EventPage(_stored(group, taken), None)
+
+
+class _Room:
+    """What still fits into a page; the first event always does."""
+
+    def __init__(self, limit: int, max_bytes: int) -> None:
+        self._events = limit
+        self._bytes = max_bytes
+        self._first = True
+
+    @property
+    def full(self) -> bool:
+        return self._events == 0
+
+    def take(self, rows: list[Row], ready: int) -> int:
+        """How many of the first `ready` rows fit; they are counted."""
+        count = 0
+        for row in rows[: min(ready, self._events)]:
+            size = len(row[3]) + EVENT_COST_BYTES
+            if size > self._bytes and not self._first:
+                break
+            self._first = False
+            self._bytes -= size
+            count += 1
+        self._events -= count
+        return count
+
+
+def _wanted(group: LogGroup, query: EventQuery) -> frozenset[int]:
+    """The ordinals to look for."""
+    if query.streams is None:
+        return frozenset(group.by_ordinal)
+    return frozenset(group.streams[name].ordinal for name in query.streams if name in group.streams)
+
+
+def _candidates(
+    group: LogGroup, query: EventQuery, wanted: Collection[int], low: EventKey, high: EventKey
+) -> list[_Candidate]:
+    found = []
+    for block in group.blocks():
+        if block.last_ms < low.timestamp_ms or block.first_ms > high.timestamp_ms:
+            continue
+        first_ms, last_ms = block.first_ms, block.last_ms
+        if query.streams is not None:
+            spans = [block.spans[ordinal] for ordinal in wanted if ordinal in block.spans]
+            first_ms = min((span.first_ms for span in spans), default=NEVER_MS)
+            last_ms = max((span.last_ms for span in spans), default=-1)
+            if last_ms < low.timestamp_ms or first_ms > high.timestamp_ms:
+                continue
+        bound = EventKey(last_ms, block.end_sequence) if query.descending else EventKey(first_ms, block.sequence)
+        found.append(_Candidate(block, block.start, block.end, bound))
+    return sorted(found, key=lambda candidate: candidate.bound, reverse=query.descending)
+
+
+class _Decoder:
+    """Picks the rows of a query out of a block's bytes."""
+
+    def __init__(self, query: EventQuery, wanted: Collection[int], low: EventKey, high: EventKey) -> None:
+        self._query = query
+        self._wanted = wanted
+        self._low = low
+        self._high = high
+
+    def __call__(self, data: bytes, candidate: _Candidate) -> list[Row]:
+        if not all(text in data for text in self._query.required):
+            return []
+        rows: list[Row] = []
+        base = candidate.block.segment << 32 | candidate.start
+        try:
+            for frame in segment.frames(data, 0, verify=False):
+                if frame.kind == segment.EVENTS and frame.ordinal in self._wanted:
+                    rows += self._rows(data, frame, base)
+        except segment.DamagedSegmentError:
+            logger.exception("log segment %d is damaged behind byte %d", candidate.block.segment, candidate.start)
+        return rows
+
+    def _rows(self, data: bytes, frame: segment.Frame, base: int) -> list[Row]:
+        low, high, matches = self._low, self._high, self._query.matches
+        ingestion_ms = segment.ingestion_ms(data, frame)
+        return [
+            (timestamp_ms, sequence, frame.ordinal, text, ingestion_ms)
+            for timestamp_ms, sequence, text in segment.parse_events(data, frame, base)
+            if low < (timestamp_ms, sequence) < high and (matches is None or matches(text))
+        ]
+
+
+def _ready(pending: list[Row], frontier: EventKey | None, *, descending: bool) -> int:
+    """How many of the sorted rows come before everything not yet read."""
+    if frontier is None:
+        return len(pending)
+    if descending:
+        return bisect_left(pending, (-frontier.timestamp_ms, -frontier.sequence), key=lambda row: (-row[0], -row[1]))
+    return bisect_left(pending, frontier)
+
+
+def _beside(frontier: EventKey, *, descending: bool) -> EventKey:
+    """The exclusive bound that still includes what lies at the frontier itself."""
+    return EventKey(frontier.timestamp_ms, frontier.sequence + (1 if descending else -1))
+
+
+def _stored(group: LogGroup, rows: list[Row]) -> list[StoredEvent]:
+    names = group.by_ordinal
+    return [
+        StoredEvent(
+            EventKey(timestamp_ms, sequence), names[ordinal].name, text.decode("utf-8", "replace"), ingestion_ms
+        )
+        for timestamp_ms, sequence, ordinal, text, ingestion_ms in rows
+        if ordinal in names
+    ]
+
+
+def _read(path: Path, start: int, end: int) -> bytes:
+    """Bytes of a segment; none of one that is gone (deleted, or past its retention)."""
+    try:
+        fd = os.open(path, os.O_RDONLY | os.O_CLOEXEC)
+    except FileNotFoundError:
+        return b""
+    try:
+        return os.pread(fd, end - start, start)
+    finally:
+        os.close(fd)
