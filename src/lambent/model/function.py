@@ -7,6 +7,8 @@ the business of `services.lambda_`. The control plane writes these, the data pla
 
 from __future__ import annotations
 
+import hashlib
+import re
 from collections.abc import Mapping
 from dataclasses import asdict, dataclass, field, replace
 from enum import StrEnum
@@ -15,6 +17,8 @@ from typing import Any
 from lambent.model import limits
 from lambent.model.arn import LATEST, FunctionId
 from lambent.model.ids import AccountId, Region, RevisionId
+
+_VERSION_NUMBER = re.compile("[1-9][0-9]{0,9}")
 
 
 class State(StrEnum):
@@ -49,7 +53,7 @@ class FunctionVersion:
     """One version of a function (`$LATEST` or a number): everything that describes and runs it.
 
     `code_digest` names the tree and archive in the code store (`packaging`); `code_sha256` is its base64 form on the
-    wire. `environment_revision` changes exactly when running environments no longer fit (code, configuration), unlike
+    wire; `code_size` is the archive's size and `code_unzipped_size` the tree's, in bytes. `environment_revision` changes exactly when running environments no longer fit (code, configuration), unlike
     `revision_id`, which changes with every stored change. `without_effect` keeps, under their API names, the blocks
     that are accepted, stored and answered but change nothing yet.
     """
@@ -74,6 +78,7 @@ class FunctionVersion:
     architectures: tuple[str, ...] = ("x86_64",)
     package_type: str = "Zip"
     tracing_mode: str = "PassThrough"
+    code_unzipped_size: int = 0
     kms_key_arn: str | None = None
     without_effect: Mapping[str, Any] = field(default_factory=dict)
     state: State = State.ACTIVE
@@ -97,6 +102,14 @@ class FunctionVersion:
         """With the version, `$LATEST` included."""
         return self.function.qualified_arn(self.version)
 
+    @property
+    def runtime_version_arn(self) -> str | None:
+        """What RuntimeVersionConfig and INIT_START name: the same for every function of a runtime in a region."""
+        if self.runtime is None:
+            return None
+        fingerprint = hashlib.sha256(f"lambent runtime {self.runtime}".encode()).hexdigest()
+        return f"arn:aws:lambda:{self.function.region}::runtime:{fingerprint}"
+
     def to_document(self) -> dict[str, Any]:
         """A JSON object for the store."""
         return asdict(self)
@@ -116,11 +129,16 @@ class FunctionVersion:
 
 @dataclass(frozen=True, slots=True)
 class FunctionRecord:
-    """A function: its `$LATEST`, the number its next published version gets, and its tags."""
+    """A function: its `$LATEST`, the number its next published version gets, and its tags.
+
+    `published_content` is the digest of what was last published (code and configuration of `$LATEST` then): publishing
+    the same again makes no new version.
+    """
 
     latest: FunctionVersion
     next_version: int = 1
     tags: Mapping[str, str] = field(default_factory=dict)
+    published_content: str | None = None
 
     @property
     def function(self) -> FunctionId:
@@ -136,6 +154,7 @@ class FunctionRecord:
             "latest": self.latest.to_document(),
             "next_version": self.next_version,
             "tags": dict(self.tags),
+            "published_content": self.published_content,
         }
 
     @staticmethod
@@ -145,12 +164,23 @@ class FunctionRecord:
             latest=FunctionVersion.from_document(document["latest"]),
             next_version=document["next_version"],
             tags=document["tags"],
+            published_content=document.get("published_content"),
         )
 
 
 def version_key(function: FunctionId, version: str) -> str:
     """The store key of a published version: numbers padded, so that keys sort as versions do."""
-    return f"{function.key}/{int(version):010d}"
+    return f"{versions_prefix(function)}{int(version):010d}"
+
+
+def versions_prefix(function: FunctionId) -> str:
+    """The prefix of the store keys of all published versions of a function."""
+    return f"{function.key}/"
+
+
+def is_version_number(qualifier: str) -> bool:
+    """Could this qualifier name a published version? (`01` is no version, and `$LATEST` is not published.)"""
+    return _VERSION_NUMBER.fullmatch(qualifier) is not None
 
 
 def _function_id(document: Mapping[str, str]) -> FunctionId:

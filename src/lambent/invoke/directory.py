@@ -1,0 +1,91 @@
+"""Qualifier → version, from the store, remembered until the store says that something changed.
+
+The data plane's only view of what the control plane wrote: reads, and a watch that forgets.
+"""
+
+from __future__ import annotations
+
+import asyncio
+from collections.abc import Callable
+
+from lambent.model.arn import LATEST, FunctionId, FunctionReference
+from lambent.model.errors import ResourceConflictException, ResourceNotFoundException
+from lambent.model.function import FunctionRecord, FunctionVersion, State, version_key
+from lambent.store.api import FUNCTIONS, VERSIONS, Store
+
+PENDING_WAIT_S = 1.0  # how long an Invoke waits for a function to become Active before AWS's 409
+
+
+class FunctionDirectory:
+    """Looks versions up. `close` ends its watches."""
+
+    def __init__(self, store: Store) -> None:
+        self._store = store
+        self._known: dict[tuple[FunctionId, str], FunctionVersion] = {}
+        self._changed: set[Callable[[str], None]] = set()
+        self._changes: dict[str, asyncio.Event] = {}
+        self._unwatch = [store.watch(FUNCTIONS, self._forget), store.watch(VERSIONS, self._forget)]
+
+    def on_change(self, callback: Callable[[str], None]) -> None:
+        """Call back with the function's key (account/region/name) whenever it, or a version of it, changed."""
+        self._changed.add(callback)
+
+    def cached(self, reference: FunctionReference) -> FunctionVersion | None:
+        """The version, if it is known and may be invoked now: the warm path."""
+        version = self._known.get((reference.function, reference.qualifier or LATEST))
+        return version if version is not None and version.state is State.ACTIVE else None
+
+    async def resolve(self, reference: FunctionReference) -> FunctionVersion:
+        """The version a reference names, ready to be invoked.
+
+        Raises ResourceNotFoundException, or ResourceConflictException when it does not become Active in time.
+        """
+        qualifier = reference.qualifier or LATEST
+        changed = self._changes.setdefault(reference.function.key, asyncio.Event())
+        version = await self.read(reference.function, qualifier)
+        if version is not None and version.state is State.PENDING:
+            try:
+                async with asyncio.timeout(PENDING_WAIT_S):
+                    while version is not None and version.state is State.PENDING:
+                        await changed.wait()
+                        changed = self._changes.setdefault(reference.function.key, asyncio.Event())
+                        version = await self.read(reference.function, qualifier)
+            except TimeoutError:
+                pass
+        if version is None:
+            raise ResourceNotFoundException(f"Function not found: {reference.function.qualified_arn(qualifier)}")
+        if version.state is not State.ACTIVE:
+            raise ResourceConflictException(
+                "The operation cannot be performed at this time. "
+                f"The function is currently in the following state: {version.state}"
+            )
+        return version
+
+    async def read(self, function: FunctionId, qualifier: str) -> FunctionVersion | None:
+        """The version as stored now, or None; remembers it."""
+        if qualifier == LATEST:
+            record = await self._store.get(FUNCTIONS, function.key)
+            version = FunctionRecord.from_document(record.value).latest if record else None
+        elif qualifier.isdecimal():
+            record = await self._store.get(VERSIONS, version_key(function, qualifier))
+            version = FunctionVersion.from_document(record.value) if record else None
+        else:
+            version = None  # aliases have no place yet
+        if version is not None:
+            self._known[function, qualifier] = version
+        return version
+
+    def close(self) -> None:
+        """End the watches."""
+        for unwatch in self._unwatch:
+            unwatch()
+
+    def _forget(self, key: str) -> None:
+        function_key = "/".join(key.split("/")[:3])
+        for known in [known for known in self._known if known[0].key == function_key]:
+            del self._known[known]
+        event = self._changes.pop(function_key, None)
+        if event is not None:
+            event.set()
+        for callback in self._changed:
+            callback(function_key)

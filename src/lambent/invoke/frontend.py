@@ -1,0 +1,140 @@
+"""The way in of an invocation: resolve, check, admit, assign, answer.
+
+Follows https://docs.aws.amazon.com/lambda/latest/api/API_Invoke.html for RequestResponse and DryRun. An invocation,
+once assigned, runs to its end whether or not the caller still waits for it, and holds its permit that long.
+"""
+
+from __future__ import annotations
+
+import asyncio
+import os
+import time
+from collections.abc import Callable
+from dataclasses import dataclass
+
+from lambent.invoke.counting import Counting, Permit, Throttled
+from lambent.invoke.directory import FunctionDirectory
+from lambent.invoke.payload import check_json
+from lambent.invoke.pools import PendingInvocation, Pools
+from lambent.model import limits
+from lambent.model.arn import FunctionReference
+from lambent.model.errors import RequestTooLargeException, ServiceError, TooManyRequestsException
+from lambent.model.execution import Completed, Invocation
+from lambent.model.function import FunctionVersion
+from lambent.model.ids import RequestId
+
+OFF_LOOP_BYTES = 128 * 1024  # larger payloads are parsed on another thread
+
+
+@dataclass(frozen=True, slots=True)
+class InvokeRequest:
+    """A call of Invoke. `client_context` is the decoded JSON; `payload` the body as sent."""
+
+    reference: FunctionReference
+    payload: bytes
+    request_id: RequestId
+    log_tail: bool = False
+    client_context: bytes | None = None
+    trace_header: str | None = None
+    dry_run: bool = False
+
+
+@dataclass(frozen=True, slots=True)
+class InvokeResponse:
+    """Its answer. `function_error` is None for a success; `log_tail` the last 4 KB of the log, not encoded."""
+
+    payload: bytes
+    function_error: str | None
+    executed_version: str | None
+    log_tail: bytes | None
+
+
+class Frontend:
+    """Synchronous invocation."""
+
+    def __init__(self, directory: FunctionDirectory, counting: Counting, pools: Pools) -> None:
+        self._directory = directory
+        self._counting = counting
+        self._pools = pools
+        self._in_flight = 0
+        self._idle = asyncio.Event()
+        self._idle.set()
+
+    async def invoke(self, request: InvokeRequest) -> InvokeResponse:
+        """Run the function and return what it returned.
+
+        Raises ResourceNotFoundException, ResourceConflictException, RequestTooLargeException,
+        InvalidRequestContentException, TooManyRequestsException, InvalidRuntimeException, ServiceException.
+        """
+        version = self._directory.cached(request.reference) or await self._directory.resolve(request.reference)
+        if request.dry_run:
+            return InvokeResponse(b"", None, None, None)
+        payload = request.payload or b"{}"
+        if len(payload) > limits.SYNC_REQUEST_MAX_BYTES:
+            raise RequestTooLargeException(
+                f"Request must be smaller than {limits.SYNC_REQUEST_MAX_BYTES} bytes for the InvokeFunction operation"
+            )
+        if len(payload) > OFF_LOOP_BYTES:
+            await asyncio.to_thread(check_json, payload)
+        else:
+            check_json(payload)
+        outcome = await self._run(version, _invocation(request, payload, version))
+        return InvokeResponse(outcome.payload, outcome.function_error, version.version, outcome.log_tail)
+
+    async def drain(self, grace_s: float) -> None:
+        """Wait until nothing runs any more, at most `grace_s` seconds."""
+        try:
+            async with asyncio.timeout(grace_s):
+                await self._idle.wait()
+        except TimeoutError:
+            pass
+
+    @property
+    def in_flight(self) -> int:
+        """How many invocations run now."""
+        return self._in_flight
+
+    async def _run(self, version: FunctionVersion, invocation: Invocation) -> Completed:
+        permit = self._counting.try_acquire(version.function)
+        if isinstance(permit, Throttled):
+            raise TooManyRequestsException("Rate Exceeded.", Reason=permit.reason.value)
+        answer: asyncio.Future[Completed] = asyncio.get_running_loop().create_future()
+        self._in_flight += 1
+        self._idle.clear()
+        self._pools.submit(version, PendingInvocation(invocation, self._finisher(permit, answer)))
+        return await answer
+
+    def _finisher(
+        self, permit: Permit, answer: asyncio.Future[Completed]
+    ) -> Callable[[Completed | ServiceError], None]:
+        def finished(outcome: Completed | ServiceError) -> None:
+            permit.release()
+            self._in_flight -= 1
+            if not self._in_flight:
+                self._idle.set()
+            if answer.done():
+                return  # the caller is gone
+            if isinstance(outcome, Completed):
+                answer.set_result(outcome)
+            else:
+                answer.set_exception(outcome)
+
+        return finished
+
+
+def _invocation(request: InvokeRequest, payload: bytes, version: FunctionVersion) -> Invocation:
+    return Invocation(
+        request_id=request.request_id,
+        payload=payload,
+        invoked_function_arn=request.reference.arn,
+        trace_header=request.trace_header or _new_trace_header(),
+        timeout_s=version.timeout_s,
+        client_context=request.client_context,
+        log_tail=request.log_tail,
+    )
+
+
+def _new_trace_header() -> str:
+    """A trace of its own, not sampled: https://docs.aws.amazon.com/xray/latest/devguide/xray-concepts.html"""
+    random = os.urandom(20).hex()
+    return f"Root=1-{int(time.time()):08x}-{random[:24]};Parent={random[24:]};Sampled=0"

@@ -1,0 +1,49 @@
+"""What the data plane needs of a worker. A worker on another machine is a second implementation, not a rewrite.
+
+Contract: every call returns at once; what happened is told later, on the event loop, through `WorkerEvents` and the
+`done` callback. For each `start_environment` there is, after any number of `environment_ready`, exactly one
+`environment_ended`; for each `invoke` exactly one `done`, before the `environment_ended` of its environment. An
+environment is ready before its first invocation and again after each one, when its runtime asks for the next.
+"""
+
+from __future__ import annotations
+
+from collections.abc import Callable
+from typing import Protocol
+
+from lambent.model.execution import EnvironmentSpec, Invocation, LaunchFailure, Outcome
+from lambent.model.ids import EnvironmentId
+
+Done = Callable[[Outcome], None]
+
+
+class WorkerEvents(Protocol):
+    """Told by the worker, on the event loop."""
+
+    def environment_ready(self, environment_id: EnvironmentId) -> None:
+        """It waits for an invocation."""
+        ...
+
+    def environment_ended(self, environment_id: EnvironmentId, failure: LaunchFailure | None) -> None:
+        """It is gone. `failure` is set when it never came to be."""
+        ...
+
+
+class Worker(Protocol):
+    """One host that runs execution environments."""
+
+    def start_environment(self, spec: EnvironmentSpec, events: WorkerEvents) -> None:
+        """Make an environment and run its init phase."""
+        ...
+
+    def invoke(self, environment_id: EnvironmentId, invocation: Invocation, done: Done) -> None:
+        """Hand an event to a ready environment."""
+        ...
+
+    def stop_environment(self, environment_id: EnvironmentId, reason: str) -> None:
+        """End an environment, whatever it does now. Unknown or ended ones are fine."""
+        ...
+
+    def has_capacity(self, memory_mb: int) -> bool:
+        """Whether another environment of that size may be started now."""
+        ...

@@ -1,0 +1,434 @@
+"""An execution environment: its stages, its invocations one after the other, its log stream.
+
+https://docs.aws.amazon.com/lambda/latest/dg/lambda-runtime-environment.html. The stages are in `lifecycle`. This
+module decides what an event of the runtime means for the invocation and the log; the session does the I/O. The
+order of things at the end of an invocation is a promise: everything printed is read, END and REPORT follow, all of it
+is on disk, and only then does the caller get the answer.
+"""
+
+from __future__ import annotations
+
+import asyncio
+import logging
+import math
+import time
+from collections.abc import Callable, Coroutine
+from dataclasses import dataclass
+
+from lambent.http.limits import HttpLimits
+from lambent.model import limits
+from lambent.model.execution import (
+    Completed,
+    EnvironmentSpec,
+    Invocation,
+    LaunchFailure,
+    LaunchFailureKind,
+    NotHandedOff,
+    Outcome,
+    PlatformFailed,
+)
+from lambent.observability import report
+from lambent.worker import failures
+from lambent.worker.failures import Failure
+from lambent.worker.lifecycle import Stage, Step, advance
+from lambent.worker.output import LogTail, OutputLog
+from lambent.worker.ports import EndpointHost
+from lambent.worker.sandbox.api import SandboxBackend, SandboxError, SandboxExit
+from lambent.worker.session import Session, SessionPlan
+
+logger = logging.getLogger(__name__)
+
+Done = Callable[[Outcome], None]
+
+
+@dataclass(frozen=True, slots=True)
+class EnvironmentSettings:
+    """Times in seconds."""
+
+    init_timeout_s: float = limits.INIT_TIMEOUT_S
+    freeze_after_s: float = 0.05  # a freeze costs up to 0.25 ms: not between two invocations of a busy function
+    runtime_api_limits: HttpLimits = HttpLimits(
+        header_timeout_s=math.inf, body_timeout_s=math.inf, keep_alive_timeout_s=math.inf
+    )
+
+
+@dataclass(frozen=True, slots=True)
+class RuntimeVersion:
+    """What INIT_START says."""
+
+    label: str  # python:3.12.v1
+    arn: str
+
+
+@dataclass(frozen=True, slots=True)
+class NoEntrypoint:
+    """There is nothing to launch: none of these files is there and can be executed."""
+
+    looked_for: tuple[str, ...]
+
+
+@dataclass(slots=True)
+class _Current:
+    """The invocation being handled."""
+
+    invocation: Invocation
+    done: Done
+    started_ns: int
+    handed_out: bool = False
+
+
+class ExecutionEnvironment:
+    """Calls `ready` when it waits for an invocation and `ended`, once, when it is gone."""
+
+    def __init__(
+        self,
+        spec: EnvironmentSpec,
+        plan: SessionPlan | NoEntrypoint,
+        runtime_version: RuntimeVersion,
+        backend: SandboxBackend,
+        output: OutputLog,
+        endpoints: EndpointHost,
+        settings: EnvironmentSettings,
+        ready: Callable[[], None],
+        ended: Callable[[LaunchFailure | None], None],
+    ) -> None:
+        self.spec = spec
+        self._plan = plan
+        self._runtime_version = runtime_version
+        self._backend = backend
+        self._output = output
+        self._endpoints = endpoints
+        self._settings = settings
+        self._ready = ready
+        self._ended = ended
+        self._stage = Stage.LAUNCHING
+        self._session: Session | None = None
+        self._current: _Current | None = None
+        self._timer: asyncio.TimerHandle | None = None  # from the hand-over until the runtime asks for the next event
+        self._init_started_ns = 0
+        self._init_timer: asyncio.TimerHandle | None = None
+        self._init_duration_ms: float | None = None  # until the first REPORT has said it
+        self._freeze_timer: asyncio.TimerHandle | None = None
+        self._idle_since = 0.0
+        self._frozen = False
+        self._tasks: set[asyncio.Task[None]] = set()
+
+    def start(self) -> None:
+        """Begin the init phase."""
+        version = self._runtime_version
+        self._output.say(report.init_start_line(version.label, version.arn))
+        self._spawn(self._first_launch())
+
+    def invoke(self, invocation: Invocation, done: Done) -> None:
+        """Handle an event. Only when idle (or uninitialised: then init is tried once more first)."""
+        self._timer = asyncio.get_running_loop().call_later(invocation.timeout_s, self._timed_out)
+        self._current = _Current(invocation, done, time.monotonic_ns())
+        self._output.tail = LogTail() if invocation.log_tail else None
+        if self._stage is Stage.UNINITIALISED:
+            self._step(Step.RETRY_INIT)
+            self._spawn(self._second_launch())
+            return
+        self._step(Step.HAND_OUT)
+        if self._frozen:
+            self._thaw()
+        self._output.say(report.start_line(invocation.request_id, self.spec.version))
+        self._hand_out_if_waiting()
+
+    def stop(self, reason: str) -> None:
+        """End it, whatever it does."""
+        if self._stage is not Stage.ENDED:
+            logger.debug("stopping environment %s: %s", self.spec.environment_id, reason)
+            self._end(reason)
+
+    @property
+    def stage(self) -> Stage:
+        return self._stage
+
+    # What the runtime did (see `session.SessionOwner`)
+
+    def runtime_waits(self) -> None:
+        match self._stage:
+            case Stage.INIT:
+                self._cancel_init_timer()
+                self._init_duration_ms = self._init_elapsed_ms()
+                self._become_ready()
+            case Stage.REINIT if self._current is not None:
+                self._step(Step.HAND_OUT)
+                self._output.say(report.start_line(self._current.invocation.request_id, self.spec.version))
+                self._hand_out_if_waiting()
+            case Stage.INVOKE if self._current is None:
+                self._become_ready()
+            case Stage.INVOKE:
+                self._hand_out_if_waiting()  # it had lost its connection and asks again
+            case _:
+                pass
+
+    def runtime_responded(self, payload: bytes) -> None:
+        self._finish(payload)
+
+    def runtime_response_too_large(self) -> None:
+        self._fail(failures.response_too_large(), status=None)
+
+    def runtime_failed(self, payload: bytes, error_type: str | None) -> None:
+        self._fail(failures.reported(payload, error_type), status=None)
+
+    def runtime_init_failed(self, payload: bytes, error_type: str | None) -> None:
+        self._init_failed(failures.reported(payload, error_type), "error")
+
+    def runtime_exited(self, exit_: SandboxExit) -> None:
+        match self._stage:
+            case Stage.INIT | Stage.REINIT:
+                request_id = self._current.invocation.request_id if self._current else ""
+                self._init_failed(failures.exited(request_id, exit_), "error")
+            case Stage.INVOKE if self._current is not None and self._current.handed_out:
+                invocation = self._current.invocation
+                failure = failures.exited(invocation.request_id, exit_)
+                self._fail(failure, status="error", words=failures.exit_words(exit_))
+                self._end("its runtime exited")
+            case _:
+                self._end("its runtime exited")
+
+    # Starting
+
+    async def _first_launch(self) -> None:
+        try:
+            session = await self._launch()
+        except _NoEntrypointError as error:
+            self._step(Step.LAUNCHED)
+            self._init_failed(failures.invalid_entrypoint("", error.looked_for), "error")
+            return
+        except SandboxError as error:
+            self._end(str(error), LaunchFailure(LaunchFailureKind.SANDBOX, str(error)))
+            return
+        if self._stage is Stage.LAUNCHING:
+            self._step(Step.LAUNCHED)
+            delay = self._settings.init_timeout_s
+            self._init_timer = asyncio.get_running_loop().call_later(delay, self._init_timed_out)
+        else:
+            await session.close()
+
+    async def _second_launch(self) -> None:
+        try:
+            session = await self._launch()
+        except _NoEntrypointError as error:
+            request_id = self._current.invocation.request_id if self._current else ""
+            self._init_failed(failures.invalid_entrypoint(request_id, error.looked_for), "error")
+            return
+        except SandboxError as error:
+            self._end(str(error))
+            return
+        if self._stage is not Stage.REINIT:
+            await session.close()
+
+    async def _launch(self) -> Session:
+        self._init_started_ns = time.monotonic_ns()
+        if isinstance(self._plan, NoEntrypoint):
+            raise _NoEntrypointError(self._plan.looked_for)
+        self._session = await Session.launch(
+            self._plan, self, self._backend, self._output, self._endpoints, self._settings.runtime_api_limits
+        )
+        return self._session
+
+    def _init_timed_out(self) -> None:
+        if self._stage is Stage.INIT:
+            self._init_failed(failures.timed_out("", self._settings.init_timeout_s), "timeout")
+
+    def _init_failed(self, failure: Failure, status: report.Status) -> None:
+        """Init phase: keep the environment, its first invocation tries again. Within an invocation: that is it."""
+        phase: report.Phase = "invoke" if self._current else "init"
+        error_type = failure.error_type if status == "error" else None
+        self._output.drain()
+        self._output.say(
+            report.init_report_line(self._init_elapsed_ms(), status=status, error_type=error_type, phase=phase)
+        )
+        self._cancel_init_timer()
+        if self._stage is Stage.REINIT and self._current is not None:
+            self._output.say(report.start_line(self._current.invocation.request_id, self.spec.version))
+            self._fail(failure, status="error")
+            self._end("its init failed twice")
+            return
+        self._output.flush()
+        self._step(Step.INIT_FAILED)
+        session, self._session = self._session, None
+        self._spawn(self._ready_after_closing(session))
+
+    async def _ready_after_closing(self, session: Session | None) -> None:
+        if session is not None:
+            await session.close()
+        if self._stage is Stage.UNINITIALISED:
+            self._ready()
+
+    # Invoking
+
+    def _hand_out_if_waiting(self) -> None:
+        current, session = self._current, self._session
+        if current is None or current.handed_out or session is None or not session.waits:
+            return  # it will be handed out when the runtime asks
+        current.handed_out = True
+        elapsed_s = (time.monotonic_ns() - current.started_ns) / 1e9
+        deadline_ms = int((time.time() + current.invocation.timeout_s - elapsed_s) * 1000)
+        session.hand_out(current.invocation, deadline_ms)
+
+    def _timed_out(self) -> None:
+        current = self._current
+        if current is None:
+            self._end("its runtime answered an event and did not ask for the next one in time")
+            return
+        request_id, timeout_s = current.invocation.request_id, current.invocation.timeout_s
+        if self._session is not None:
+            self._session.kill()
+        self._output.drain()
+        if self._stage is Stage.REINIT:
+            line = report.init_report_line(self._init_elapsed_ms(), status="timeout", phase="invoke")
+            self._output.say(line)
+            self._output.say(report.start_line(request_id, self.spec.version))
+        self._output.say(report.task_timed_out_line(time.time_ns() // 1_000_000, request_id, timeout_s))
+        self._fail(failures.timed_out(request_id, timeout_s), status="timeout", duration_ms=timeout_s * 1000.0)
+        self._end("its invocation timed out")
+
+    def _fail(
+        self,
+        failure: Failure,
+        *,
+        status: report.Status | None,
+        duration_ms: float | None = None,
+        words: str | None = None,
+    ) -> None:
+        """Finish with an error object. `words`: how the runtime process ended, for the log."""
+        error_type = failure.error_type if status == "error" else None
+        self._finish(failure.payload, failure=failure, status=status, error_type=error_type,
+                     duration_ms=duration_ms, words=words)  # fmt: skip
+
+    def _finish(
+        self,
+        payload: bytes,
+        *,
+        failure: Failure | None = None,
+        status: report.Status | None = None,
+        error_type: str | None = None,
+        duration_ms: float | None = None,
+        words: str | None = None,
+    ) -> None:
+        current, self._current = self._current, None
+        if current is None:
+            return
+        request_id = current.invocation.request_id
+        if duration_ms is None:
+            duration_ms = (time.monotonic_ns() - current.started_ns) / 1e6
+        init_ms, self._init_duration_ms = self._init_duration_ms, None
+        output = self._output
+        output.drain()
+        output.say(report.end_line(request_id))
+        output.say(
+            report.report_line(
+                report.Report(
+                    request_id=request_id,
+                    duration_ms=duration_ms,
+                    billed_duration_ms=report.billed_duration_ms(duration_ms, init_ms),
+                    memory_size_mb=self.spec.memory_mb,
+                    max_memory_used_mb=self._max_memory_used_mb(),
+                    init_duration_ms=init_ms,
+                    status=status,
+                    error_type=error_type,
+                )
+            )
+        )
+        if words is not None and failure is not None:
+            output.say(report.runtime_exit_line(request_id, words, failure.error_type))
+        output.flush()
+        tail, output.tail = output.tail, None
+        log_tail = tail.bytes() if tail is not None else None
+        current.done(failure.completed(log_tail) if failure is not None else Completed(payload, None, log_tail))
+
+    def _max_memory_used_mb(self) -> int:
+        if self._session is None:
+            return 0
+        return min(-(-self._session.memory_peak_bytes() // limits.MIB), self.spec.memory_mb)
+
+    # Idle
+
+    def _become_ready(self) -> None:
+        self._step(Step.READY)
+        self._cancel_timer()
+        loop = asyncio.get_running_loop()
+        self._idle_since = loop.time()
+        if self._freeze_timer is None:
+            self._freeze_timer = loop.call_later(self._settings.freeze_after_s, self._freeze_if_idle)
+        self._ready()
+
+    def _freeze_if_idle(self) -> None:
+        """One timer for many invocations: when it fires too early it is set again."""
+        self._freeze_timer = None
+        if self._stage is not Stage.IDLE or self._session is None:
+            return
+        loop = asyncio.get_running_loop()
+        remaining_s = self._idle_since + self._settings.freeze_after_s - loop.time()
+        if remaining_s > 0:
+            self._freeze_timer = loop.call_later(remaining_s, self._freeze_if_idle)
+        else:
+            self._session.freeze()
+            self._frozen = True
+
+    def _thaw(self) -> None:
+        self._frozen = False
+        if self._session is not None:
+            self._session.thaw()
+
+    # Ending
+
+    def _end(self, reason: str, failure: LaunchFailure | None = None) -> None:
+        if self._stage is Stage.ENDED:
+            return
+        self._step(Step.END)
+        self._cancel_init_timer()
+        if self._freeze_timer is not None:
+            self._freeze_timer.cancel()
+        current, self._current = self._current, None
+        self._cancel_timer()
+        if current is not None:
+            current.done(PlatformFailed(reason) if current.handed_out else NotHandedOff(reason))
+        self._spawn(self._close(failure))
+
+    async def _close(self, failure: LaunchFailure | None) -> None:
+        session, self._session = self._session, None
+        if session is not None:
+            await session.close()
+        self._output.flush()
+        self._ended(failure)
+
+    def _step(self, step: Step) -> None:
+        self._stage = advance(self._stage, step)
+
+    def _init_elapsed_ms(self) -> float:
+        return (time.monotonic_ns() - self._init_started_ns) / 1e6
+
+    def _cancel_init_timer(self) -> None:
+        if self._init_timer is not None:
+            self._init_timer.cancel()
+            self._init_timer = None
+
+    def _cancel_timer(self) -> None:
+        if self._timer is not None:
+            self._timer.cancel()
+            self._timer = None
+
+    def _spawn(self, work: Coroutine[None, None, None]) -> None:
+        task = asyncio.create_task(work, name=f"environment {self.spec.environment_id}")
+        self._tasks.add(task)
+        task.add_done_callback(self._task_done)
+
+    def _task_done(self, task: asyncio.Task[None]) -> None:
+        """The supervision point of this environment's tasks: a failure is logged and ends the environment."""
+        self._tasks.discard(task)
+        if not task.cancelled() and (error := task.exception()) is not None:
+            logger.error("a task of environment %s failed", self.spec.environment_id, exc_info=error)
+            if self._stage is Stage.ENDED:
+                self._ended(None)
+            else:
+                self._end(f"internal error: {error!r}")
+
+
+class _NoEntrypointError(Exception):
+    def __init__(self, looked_for: tuple[str, ...]) -> None:
+        super().__init__(looked_for)
+        self.looked_for = looked_for

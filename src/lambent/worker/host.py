@@ -1,0 +1,239 @@
+"""This host as a worker: makes execution environments out of specs. Implements `invoke.ports.Worker`.
+
+Knows the host: its interpreters, its memory, its sandbox backend. One sandbox template per function version at one
+revision, kept while it has environments and a little longer.
+"""
+
+from __future__ import annotations
+
+import asyncio
+import logging
+import platform
+from collections import Counter
+from collections.abc import Callable
+from dataclasses import dataclass, field
+from pathlib import Path
+from typing import Protocol
+
+from lambent.model import limits
+from lambent.model.execution import EnvironmentSpec, Invocation, LaunchFailure, LaunchFailureKind, Outcome
+from lambent.model.ids import EnvironmentId
+from lambent.observability.logs.events import LogStreamId
+from lambent.worker.execution_environment import (
+    EnvironmentSettings,
+    ExecutionEnvironment,
+    NoEntrypoint,
+    RuntimeVersion,
+)
+from lambent.worker.output import OutputLog
+from lambent.worker.ports import CodeTrees, EndpointHost, EnvironmentIdentity, LogSink
+from lambent.worker.runtimes.catalog import Runtime, RuntimeCatalog
+from lambent.worker.sandbox.api import Bind, SandboxBackend, SandboxLimits, SandboxSpec, SandboxTemplate
+from lambent.worker.session import SessionPlan
+from lambent.worker.variables import RUNTIME_API_PORT, TELEMETRY_FD, environment_variables
+
+logger = logging.getLogger(__name__)
+
+_ARCHITECTURES = {"x86_64": "x86_64", "aarch64": "arm64"}
+
+
+class WorkerEvents(Protocol):
+    """Told of environments (the port's own `WorkerEvents`, seen from here)."""
+
+    def environment_ready(self, environment_id: EnvironmentId) -> None: ...
+
+    def environment_ended(self, environment_id: EnvironmentId, failure: LaunchFailure | None) -> None: ...
+
+
+@dataclass(frozen=True, slots=True)
+class WorkerSettings:
+    """Times in seconds. `memory_reserve_mb`: what the host keeps free before it refuses another environment."""
+
+    environment: EnvironmentSettings = field(default_factory=EnvironmentSettings)
+    endpoint_port: int = 4566  # where the AWS API answers, inside as outside
+    template_linger_s: float = 60.0
+    memory_reserve_mb: int = 256
+
+
+class LocalWorker:
+    """The execution environments of this host."""
+
+    def __init__(
+        self,
+        backend: SandboxBackend,
+        catalog: RuntimeCatalog,
+        code: CodeTrees,
+        log_sink: LogSink,
+        endpoints: EndpointHost,
+        settings: WorkerSettings,
+    ) -> None:
+        self._backend = backend
+        self._catalog = catalog
+        self._code = code
+        self._log_sink = log_sink
+        self._endpoints = endpoints
+        self._settings = settings
+        self._environments: dict[EnvironmentId, ExecutionEnvironment] = {}
+        self._templates: dict[str, SandboxTemplate] = {}
+        self._template_users: Counter[str] = Counter()
+        self._releases: dict[str, asyncio.TimerHandle] = {}
+        self._tasks: set[asyncio.Task[None]] = set()
+        self._all_ended = asyncio.Event()
+        self._all_ended.set()
+
+    def start_environment(self, spec: EnvironmentSpec, events: WorkerEvents) -> None:
+        """See `invoke.ports.Worker`."""
+        failure = self._refusal(spec)
+        runtime = self._catalog.find(spec.runtime)
+        if failure is not None or runtime is None:
+            asyncio.get_running_loop().call_soon(events.environment_ended, spec.environment_id, failure)
+            return
+        environment_id = spec.environment_id
+
+        def ended(failure: LaunchFailure | None) -> None:
+            self._forget(environment_id, spec.template)
+            events.environment_ended(environment_id, failure)
+
+        self._hold_template(spec.template)
+        stream = LogStreamId(spec.function.account, spec.function.region, spec.log_group, spec.log_stream)
+        environment = ExecutionEnvironment(
+            spec,
+            self._plan(spec, runtime),
+            RuntimeVersion(
+                runtime.version_label, f"arn:aws:lambda:{spec.function.region}::runtime:{runtime.version_hash}"
+            ),
+            self._backend,
+            OutputLog(self._log_sink, stream),
+            self._endpoints,
+            self._settings.environment,
+            ready=lambda: events.environment_ready(environment_id),
+            ended=ended,
+        )
+        self._environments[environment_id] = environment
+        self._all_ended.clear()
+        environment.start()
+
+    def invoke(self, environment_id: EnvironmentId, invocation: Invocation, done: Callable[[Outcome], None]) -> None:
+        """See `invoke.ports.Worker`."""
+        self._environments[environment_id].invoke(invocation, done)
+
+    def stop_environment(self, environment_id: EnvironmentId, reason: str) -> None:
+        """See `invoke.ports.Worker`."""
+        environment = self._environments.get(environment_id)
+        if environment is not None:
+            environment.stop(reason)
+
+    def has_capacity(self, memory_mb: int) -> bool:
+        """Whether the host has room: an environment rarely uses all it may, so a quarter of it must be free beyond
+        the reserve."""
+        return available_memory_mb() - self._settings.memory_reserve_mb >= memory_mb // 4
+
+    async def close(self) -> None:
+        """End every environment and wait until nothing of them is left."""
+        for environment in list(self._environments.values()):
+            environment.stop("the server stops")
+        await self._all_ended.wait()
+        for timer in self._releases.values():
+            timer.cancel()
+        for task in list(self._tasks):
+            await task
+        await self._backend.close()
+
+    @property
+    def environments(self) -> int:
+        """How many environments there are."""
+        return len(self._environments)
+
+    def _refusal(self, spec: EnvironmentSpec) -> LaunchFailure | None:
+        host = _ARCHITECTURES.get(platform.machine(), platform.machine())
+        if spec.architecture != host:
+            return LaunchFailure(
+                LaunchFailureKind.ARCHITECTURE,
+                f"The function is built for {spec.architecture}, and this host runs {host}. Create the function with "
+                f"Architectures=[{host}] and a package built for it.",
+            )
+        if self._catalog.find(spec.runtime) is None:
+            return LaunchFailure(LaunchFailureKind.RUNTIME_MISSING, self._catalog.missing_message(spec.runtime))
+        return None
+
+    def _plan(self, spec: EnvironmentSpec, runtime: Runtime) -> SessionPlan | NoEntrypoint:
+        tree = self._code.tree(spec.code_digest)
+        argv = runtime.entrypoint(tree)
+        if argv is None:
+            return NoEntrypoint(runtime.entrypoints)
+        template = self._templates.setdefault(spec.template, _template(spec.template, runtime, tree))
+        return SessionPlan(
+            template=template,
+            sandbox=SandboxSpec(
+                sandbox_id=spec.environment_id,
+                argv=argv,
+                env=environment_variables(
+                    spec,
+                    runtime_env=runtime.env,
+                    execution_env=runtime.execution_env,
+                    endpoint_port=self._settings.endpoint_port,
+                ),
+                limits=SandboxLimits(
+                    memory_bytes=spec.memory_mb * limits.MIB,
+                    cpus=spec.memory_mb / limits.MEMORY_MB_PER_VCPU,
+                    tmp_bytes=spec.ephemeral_storage_mb * limits.MIB,
+                    descriptors=limits.FILE_DESCRIPTORS_MAX,
+                    processes=limits.PROCESSES_AND_THREADS_MAX,
+                ),
+                cwd="/var/task",
+                listen=(RUNTIME_API_PORT, self._settings.endpoint_port),
+                telemetry_fd=TELEMETRY_FD,
+                init=runtime.needs_init,
+            ),
+            identity=EnvironmentIdentity(spec.environment_id, spec.function, spec.credentials),
+        )
+
+    def _hold_template(self, name: str) -> None:
+        self._template_users[name] += 1
+        timer = self._releases.pop(name, None)
+        if timer is not None:
+            timer.cancel()
+
+    def _forget(self, environment_id: EnvironmentId, template: str) -> None:
+        if self._environments.pop(environment_id, None) is None:
+            return
+        self._template_users[template] -= 1
+        if not self._template_users[template]:
+            del self._template_users[template]
+            loop = asyncio.get_running_loop()
+            self._releases[template] = loop.call_later(
+                self._settings.template_linger_s, self._release_template, template
+            )
+        if not self._environments:
+            self._all_ended.set()
+
+    def _release_template(self, name: str) -> None:
+        self._releases.pop(name, None)
+        template = self._templates.pop(name, None)
+        if template is None:
+            return
+        task = asyncio.create_task(self._backend.release(template), name=f"release {name}")
+        self._tasks.add(task)
+        task.add_done_callback(self._released)
+
+    def _released(self, task: asyncio.Task[None]) -> None:
+        self._tasks.discard(task)
+        if not task.cancelled() and (error := task.exception()) is not None:
+            logger.error("a sandbox template could not be released", exc_info=error)
+
+
+def _template(name: str, runtime: Runtime, tree: Path) -> SandboxTemplate:
+    return SandboxTemplate(
+        name=name,
+        binds=(*runtime.binds, Bind(tree, "/var/task")),
+        directories=("/opt", *runtime.directories),
+    )
+
+
+def available_memory_mb() -> int:
+    """MemAvailable of the host, in MB. Raises OSError where there is no /proc."""
+    with Path("/proc/meminfo").open(encoding="ascii") as meminfo:
+        for line in meminfo:
+            if line.startswith("MemAvailable:"):
+                return int(line.split()[1]) // 1024
+    raise OSError("/proc/meminfo does not say how much memory is available")

@@ -1,0 +1,135 @@
+"""Reading what a sandbox's processes print, and keeping it in order with the platform's own lines.
+
+Everything of one environment goes through one `OutputLog`: lines wait in memory for at most one turn of the loop or
+until the platform's next line, and are written in one system call. `drain` reads both pipes until they are empty:
+what a runtime printed before it called the Runtime API is in the pipe by then, so draining before END and REPORT
+puts every line of an invocation between its START and its END, on disk before the answer leaves.
+"""
+
+from __future__ import annotations
+
+import asyncio
+import os
+import time
+from collections import deque
+
+from lambent.model import limits
+from lambent.observability.logs.events import LogEvent, LogStreamId
+from lambent.worker.ports import LogSink
+from lambent.worker.telemetry import FrameDecoder, LineSplitter
+
+_READ_BYTES = 256 * 1024
+_DRAIN_MAX_BYTES = 16 * 1024 * 1024  # a function that never stops printing does not hold the loop up
+
+
+class LogTail:
+    """The last 4 KB of an invocation's log, for LogType=Tail."""
+
+    def __init__(self) -> None:
+        self._chunks: deque[bytes] = deque()
+        self._size = 0
+
+    def add(self, message: str) -> None:
+        chunk = message.encode("utf-8", "replace")
+        if not chunk.endswith(b"\n"):
+            chunk += b"\n"
+        self._chunks.append(chunk)
+        self._size += len(chunk)
+        while self._size - len(self._chunks[0]) >= limits.LOG_TAIL_MAX_BYTES:
+            self._size -= len(self._chunks.popleft())
+
+    def bytes(self) -> bytes:
+        """At most 4 KB, the last ones."""
+        return b"".join(self._chunks)[-limits.LOG_TAIL_MAX_BYTES :]
+
+
+class OutputLog:
+    """The log stream of one environment: what its processes print and what the platform says."""
+
+    def __init__(self, sink: LogSink, stream: LogStreamId) -> None:
+        self._sink = sink
+        self._stream = stream
+        self._pending: list[LogEvent] = []
+        self._sources: list[_Source] = []
+        self.tail: LogTail | None = None
+
+    def attach(self, output_fd: int, telemetry_fd: int | None) -> None:
+        """Start reading a sandbox's pipes; this object closes them."""
+        loop = asyncio.get_running_loop()
+        self._sources = [_Source(output_fd, LineSplitter())]
+        if telemetry_fd is not None:
+            self._sources.insert(0, _Source(telemetry_fd, FrameDecoder()))
+        for source in self._sources:
+            loop.add_reader(source.fd, self._readable, source)
+
+    def say(self, message: str) -> None:
+        """A line of the platform's. It is written with the next `flush`."""
+        self._take([LogEvent(_now_ms(), message)])
+
+    def drain(self) -> None:
+        """Read everything that was printed so far."""
+        now_ms = _now_ms()
+        for source in self._sources:
+            self._take(source.read_all(now_ms))
+            self._take(source.decoder.flush(now_ms))
+
+    def flush(self) -> None:
+        """Write what was said and read, in one system call."""
+        if self._pending:
+            events, self._pending = self._pending, []
+            self._sink.append(self._stream, events)
+
+    def detach(self) -> None:
+        """Read what is left, write it, and let go of the pipes."""
+        self.drain()
+        self.flush()
+        loop = asyncio.get_running_loop()
+        for source in self._sources:
+            loop.remove_reader(source.fd)
+            os.close(source.fd)
+        self._sources = []
+
+    def _readable(self, source: _Source) -> None:
+        now_ms = _now_ms()
+        data = source.read()
+        if data:
+            self._take(source.decoder.feed(data, now_ms))
+            self.flush()
+        elif data == b"":
+            # Every writer is gone. The descriptor is closed by `detach`; until then it would only wake us.
+            asyncio.get_running_loop().remove_reader(source.fd)
+
+    def _take(self, events: list[LogEvent]) -> None:
+        self._pending += events
+        if self.tail is not None:
+            for event in events:
+                self.tail.add(event.message)
+
+
+class _Source:
+    """One pipe and the decoder of what comes out of it."""
+
+    __slots__ = ("decoder", "fd")
+
+    def __init__(self, fd: int, decoder: LineSplitter | FrameDecoder) -> None:
+        self.fd = fd
+        self.decoder = decoder
+
+    def read(self) -> bytes | None:
+        """What is there: None when nothing is now, b"" when nothing will ever be."""
+        try:
+            return os.read(self.fd, _READ_BYTES)
+        except BlockingIOError:
+            return None
+
+    def read_all(self, now_ms: int) -> list[LogEvent]:
+        events: list[LogEvent] = []
+        total = 0
+        while total < _DRAIN_MAX_BYTES and (data := self.read()):
+            total += len(data)
+            events += self.decoder.feed(data, now_ms)
+        return events
+
+
+def _now_ms() -> int:
+    return time.time_ns() // 1_000_000

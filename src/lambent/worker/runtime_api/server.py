@@ -1,0 +1,131 @@
+"""The HTTP surface of the Runtime API 2018-06-01: requests → calls of `RuntimeCalls`, and the bodies it answers with.
+
+One server per sandbox, on the socket handed out of it: whoever speaks here *is* that environment.
+"""
+
+from __future__ import annotations
+
+import json
+from typing import Final, Protocol
+
+import orjson
+
+from lambent.http.messages import Exchange, RequestHead, Response
+from lambent.model import limits
+from lambent.model.execution import Invocation
+from lambent.model.ids import RequestId
+from lambent.worker.runtime_api.machine import RefusedError
+
+_PREFIX: Final = "/2018-06-01/runtime/"
+_NEXT: Final = _PREFIX + "invocation/next"
+_INIT_ERROR: Final = _PREFIX + "init/error"
+_INVOCATION: Final = _PREFIX + "invocation/"
+_JSON: Final = (("Content-Type", "application/json"),)
+_ACCEPTED: Final = Response(202, _JSON, b'{"status":"OK"}\n')
+_ERROR_TYPE_HEADER: Final = "lambda-runtime-function-error-type"
+_ERROR_BODY_MAX_BYTES: Final = limits.SYNC_RESPONSE_MAX_BYTES
+
+
+class RuntimeCalls(Protocol):
+    """What the environment does about its runtime's requests. Each may raise `RefusedError`."""
+
+    def next(self, exchange: Exchange) -> None:
+        """Keep the exchange until there is an event."""
+        ...
+
+    def response(self, request_id: str, payload: bytes) -> None: ...
+
+    def error(self, request_id: str, payload: bytes, error_type: str | None) -> None: ...
+
+    def init_error(self, payload: bytes, error_type: str | None) -> None: ...
+
+    def response_too_large(self, request_id: str) -> None: ...
+
+
+class RuntimeApi:
+    """Handler and policy of one environment's Runtime API."""
+
+    def __init__(self, calls: RuntimeCalls) -> None:
+        self._calls = calls
+
+    def handle(self, exchange: Exchange) -> None:
+        """An `http` handler."""
+        request = exchange.request
+        path = request.path
+        try:
+            if path == _NEXT:
+                if request.method != "GET":
+                    exchange.respond(_refusal(405, "MethodNotAllowed", "Method not allowed"))
+                else:
+                    self._calls.next(exchange)
+                return
+            exchange.respond(self._post(exchange))
+        except RefusedError as refused:
+            exchange.respond(_refusal(refused.status, refused.error_type, refused.message))
+
+    def _post(self, exchange: Exchange) -> Response:
+        request = exchange.request
+        error_type = request.headers.get(_ERROR_TYPE_HEADER)
+        request_id, what = _invocation_path(request.path)
+        if request_id is None and request.path != _INIT_ERROR:
+            return _refusal(404, "NotFound", f"There is no {request.path} in the Runtime API 2018-06-01")
+        if request.method != "POST":
+            return _refusal(405, "MethodNotAllowed", "Method not allowed")
+        if request_id is None:
+            self._calls.init_error(request.body, error_type)
+        elif what == "response":
+            self._calls.response(request_id, request.body)
+        else:
+            self._calls.error(request_id, request.body, error_type)
+        return _ACCEPTED
+
+    def body_limit(self, head: RequestHead) -> int:
+        """See `http.messages.Policy`."""
+        return limits.SYNC_RESPONSE_MAX_BYTES if head.path.endswith("/response") else _ERROR_BODY_MAX_BYTES
+
+    def too_large(self, head: RequestHead, limit: int) -> Response:
+        """See `http.messages.Policy`: AWS's 413, and the invocation fails with Function.ResponseSizeTooLarge."""
+        request_id, what = _invocation_path(head.path)
+        if request_id is not None and what == "response":
+            try:
+                self._calls.response_too_large(request_id)
+            except RefusedError as refused:
+                return _refusal(refused.status, refused.error_type, refused.message)
+        return _refusal(413, "RequestEntityTooLarge", f"Exceeded maximum allowed payload size ({limit} bytes).")
+
+    def malformed(self, status: int, reason: str) -> Response:
+        """See `http.messages.Policy`."""
+        return _refusal(status, "InvalidRequest", reason)
+
+
+def next_response(invocation: Invocation, deadline_ms: int) -> Response:
+    """The answer to `next`: the event and its headers."""
+    headers = [
+        ("Content-Type", "application/json"),
+        ("Lambda-Runtime-Aws-Request-Id", invocation.request_id),
+        ("Lambda-Runtime-Deadline-Ms", str(deadline_ms)),
+        ("Lambda-Runtime-Invoked-Function-Arn", invocation.invoked_function_arn),
+        ("Lambda-Runtime-Trace-Id", invocation.trace_header),
+    ]
+    if invocation.client_context is not None:
+        # A header cannot carry every byte: JSON is re-written in ASCII, which means the same.
+        headers.append(("Lambda-Runtime-Client-Context", _ascii_json(invocation.client_context)))
+    if invocation.cognito_identity is not None:
+        headers.append(("Lambda-Runtime-Cognito-Identity", invocation.cognito_identity))
+    return Response(200, tuple(headers), invocation.payload)
+
+
+def _ascii_json(document: bytes) -> str:
+    return json.dumps(orjson.loads(document), separators=(",", ":"))
+
+
+def _invocation_path(path: str) -> tuple[RequestId | None, str]:
+    if path.startswith(_INVOCATION):
+        request_id, _, what = path[len(_INVOCATION) :].partition("/")
+        if what in {"response", "error"}:
+            return RequestId(request_id), what
+    return None, ""
+
+
+def _refusal(status: int, error_type: str, message: str) -> Response:
+    return Response(status, _JSON, orjson.dumps({"errorMessage": message, "errorType": error_type}))
