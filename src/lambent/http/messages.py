@@ -14,10 +14,12 @@ class Headers:
 
     def __init__(self, items: tuple[tuple[str, str], ...] = ()) -> None:
         self.items = items
-        first: dict[str, str] = {}
-        for name, value in items:
-            first.setdefault(name, value)
-        self._first = first
+        self._first = dict(reversed(items))  # of several fields with one name, the first stays
+
+    @property
+    def distinct(self) -> int:
+        """How many different names there are."""
+        return len(self._first)
 
     def get(self, name: str) -> str | None:
         """The first field called `name` (given in lower case), or None."""
@@ -95,11 +97,18 @@ class Exchange(Protocol):
         ...
 
     def respond(self, response: Response) -> None:
-        """Answer. Without effect when the client is gone; a second answer raises RuntimeError."""
+        """Answer. Without effect when the client is gone; a second answer raises RuntimeError.
+
+        Raises ValueError, and leaves the exchange unanswered, for a response that cannot be sent (`http.rendering`).
+        """
         ...
 
     def on_disconnect(self, callback: Callable[[], None]) -> None:
-        """Call back (once) if the client goes away before it was answered."""
+        """Call back (once) if the client goes away before it was answered.
+
+        A client that only closed its sending half looks just like one that is gone, until something is written to it.
+        The callback is called then too, `closed` stays False, and an answer is still sent.
+        """
         ...
 
 

@@ -1,0 +1,354 @@
+"""One client's connection: requests in, answers out, in order, and what to do with those who break off or dawdle.
+
+Requests of one connection are handed over one at a time: the next (pipelined) one when the one before is answered and
+the client has taken enough of the answer. Meanwhile nothing more than the one read at hand is kept: reading pauses.
+"""
+
+from __future__ import annotations
+
+import asyncio
+import logging
+import math
+from collections.abc import AsyncIterable, Callable
+from typing import cast
+
+from lambent.http.exchange import HttpExchange
+from lambent.http.messages import Response
+from lambent.http.parsing import Phase, RequestParser
+from lambent.http.rendering import CONTINUE, Framing, RenderedHead, render
+from lambent.http.roster import Roster
+from lambent.http.streaming import send_body
+
+logger = logging.getLogger(__name__)
+
+# Up to here head and body are joined into one write; above, copying costs more than a second write.
+_JOIN_MAX_BYTES = 64 * 1024
+
+_IDLE, _OVER = Phase.IDLE, Phase.OVER
+
+
+class HttpConnection(asyncio.Protocol):
+    """asyncio's protocol, one per connection."""
+
+    __slots__ = (
+        "_advancing",
+        "_closing",
+        "_current",
+        "_drained",
+        "_eof",
+        "_lingered",
+        "_lingering",
+        "_lost",
+        "_parser",
+        "_reading_paused",
+        "_roster",
+        "_stream",
+        "_tick",
+        "_transport",
+        "_unsent",
+        "_write",
+        "_write_paused",
+    )
+
+    _transport: asyncio.Transport
+    _write: Callable[[bytes], None]
+
+    def __init__(self, roster: Roster) -> None:
+        self._roster = roster
+        self._parser = RequestParser(self, roster.policy, roster.limits)
+        self._current: HttpExchange | None = None
+        self._stream: asyncio.Task[None] | None = None
+        self._drained: asyncio.Future[None] | None = None
+        self._tick = roster.tick
+        self._advancing = False  # inside `_advance`, which a handler that answers at once would enter again
+        self._closing = False  # an answer has told the client that it is the last
+        self._eof = False  # the client has closed its sending half, or altogether
+        self._lost = False
+        self._lingering = False
+        self._lingered = 0
+        self._reading_paused = False
+        self._write_paused = False
+        self._unsent = 0
+
+    # What the event loop calls
+
+    def connection_made(self, transport: asyncio.BaseTransport) -> None:
+        self._transport = cast("asyncio.Transport", transport)
+        self._write = self._transport.write
+        roster = self._roster
+        roster.members.add(self)
+        self._wait()
+        limit = roster.limits.max_connections
+        if roster.stopping or (limit is not None and len(roster.members) > 2 * limit):
+            self._transport.abort()
+        elif limit is not None and len(roster.members) > limit:
+            logger.warning("connection refused: too many", extra={"server": roster.name, "limit": limit})
+            self._parser.refuse(503, "too many connections")
+            self._advance()
+
+    def data_received(self, data: bytes) -> None:
+        parser = self._parser
+        if parser.phase is _OVER:
+            self._discard(len(data))
+            return
+        try:
+            parser.feed(data)
+        except Exception:  # supervision point: a policy failed; its client cannot be answered
+            logger.exception("reading a request failed", extra={"server": self._roster.name})
+            self._transport.abort()
+            return
+        if parser.ready:
+            self._advance()
+        if parser.phase is not _IDLE:
+            self._read_part(len(data))
+
+    def eof_received(self) -> bool:
+        self._eof = True
+        current = self._current
+        if current is None and not self._parser.ready and not self._write_paused:
+            self._wait()
+            return False
+        if current is not None:
+            current.client_left()
+        return not self._lost
+
+    def pause_writing(self) -> None:
+        self._write_paused = True
+        self._unsent = -1
+        self._wait()
+
+    def resume_writing(self) -> None:
+        self._write_paused = False
+        if self._drained is not None:
+            if not self._drained.done():
+                self._drained.set_result(None)
+        elif self._current is None:
+            self._advance()
+
+    def connection_lost(self, exc: Exception | None) -> None:
+        self._lost = True
+        if self._stream is not None:
+            self._stream.cancel()
+        current, self._current = self._current, None
+        if current is not None:
+            current.connection_lost()
+        self._parser.release()
+        self._roster.leave(self)
+
+    # What the exchange in hand calls
+
+    def answer(self, exchange: HttpExchange, response: Response) -> None:
+        """Send `response`. Raises ValueError for one that cannot be sent."""
+        rendered = render(
+            response,
+            keep_alive=exchange.keep_alive and not self._roster.stopping,
+            http10=exchange.http10,
+            head_only=exchange.request.head.method == "HEAD",
+        )
+        exchange.answered = True
+        body = response.body
+        if isinstance(body, bytes):
+            self._send(rendered, body)
+            self._answered(rendered.keep_alive)
+        else:
+            self._write(rendered.head)
+            self._stream = self._roster.loop.create_task(self._send_stream(body, rendered))
+            self._roster.streams.add(self._stream)
+            self._stream.add_done_callback(self._roster.streams.discard)
+
+    def call_soon(self, callback: Callable[[], None]) -> None:
+        self._roster.loop.call_soon(callback)
+
+    # What the sender of a stream calls
+
+    def write(self, data: bytes) -> None:
+        """Send a piece of a body."""
+        if not self._transport.is_closing():
+            self._write(data)
+
+    async def drained(self) -> None:
+        """Wait until the client has taken enough of what was written."""
+        if self._write_paused:
+            self._drained = self._roster.loop.create_future()
+            try:
+                await self._drained
+            finally:
+                self._drained = None
+
+    # What the roster calls
+
+    def sweep(self) -> bool:
+        """See `roster.Member`."""
+        roster = self._roster
+        limits = roster.limits
+        if self._lingering:
+            if roster.expired(self._tick, limits.linger_timeout_s):
+                self._transport.abort()
+            return True
+        if self._write_paused or self._transport.is_closing():
+            self._check_taking()
+            return True
+        phase = self._parser.phase
+        if self._current is not None or phase is _OVER:
+            return False
+        if phase is _IDLE:
+            timeout_s = limits.keep_alive_timeout_s
+        else:
+            timeout_s = limits.header_timeout_s if phase is Phase.HEAD else limits.body_timeout_s
+        if roster.expired(self._tick, timeout_s):
+            if phase is _IDLE:
+                self._transport.close()
+            else:
+                self._parser.refuse(408, "request not received in time")
+                self._advance()
+            return True
+        return timeout_s != math.inf
+
+    def drain(self) -> None:
+        """See `roster.Member`."""
+        if self._current is None and not self._parser.ready and not self._lingering:
+            self._shut()
+
+    def abort(self) -> None:
+        """See `roster.Member`."""
+        self._transport.abort()
+
+    # In order: hand over, answer, go on
+
+    def _advance(self) -> None:
+        """Hand over what is ready, as long as it is answered at once; then settle what comes after."""
+        if self._advancing or self._lost:
+            return
+        ready = self._parser.ready
+        self._advancing = True
+        while ready and self._current is None and not (self._write_paused or self._closing):
+            self._hand_over(ready.popleft())
+        self._advancing = False
+        if self._current is None and not self._write_paused:
+            self._settle()
+        elif ready and not self._reading_paused:
+            self._reading_paused = True
+            self._transport.pause_reading()
+
+    def _hand_over(self, exchange: HttpExchange) -> None:
+        self._current = exchange
+        try:
+            self._roster.handler(exchange)
+        except Exception:  # supervision point: a handler must not raise; its client still gets an answer
+            logger.exception("a handler failed", extra={"server": self._roster.name})
+            if not exchange.answered:
+                exchange.keep_alive = False
+                exchange.respond(self._roster.policy.malformed(500, "internal error"))
+
+    def _answered(self, keep_alive: bool) -> None:
+        self._current = None
+        if not keep_alive:
+            self._closing = True
+        if not self._advancing:
+            self._advance()
+
+    def _settle(self) -> None:
+        """Nothing is in hand, and everything answered is on its way: what next?"""
+        parser = self._parser
+        if parser.refusal is not None and not self._closing:
+            self._closing = True
+            self._send_refusal(parser.refusal)
+        elif self._closing or self._eof or parser.phase is _OVER or self._roster.stopping:
+            self._shut()
+        else:
+            if parser.continue_due:
+                parser.continue_due = False
+                self._write(CONTINUE)
+            if self._reading_paused:
+                self._reading_paused = False
+                self._transport.resume_reading()
+            self._wait()
+
+    def _read_part(self, received: int) -> None:
+        """A read has ended inside a request, or the input is over."""
+        parser = self._parser
+        if parser.phase is not _OVER and parser.account(received):
+            self._wait()
+        if self._current is None and (parser.refusal is not None or parser.continue_due):
+            self._advance()
+
+    def _wait(self) -> None:
+        """The client's time starts now."""
+        roster = self._roster
+        self._tick = roster.tick
+        if roster.sweeping is None:
+            roster.arm()
+
+    # Sending
+
+    def _send(self, rendered: RenderedHead, body: bytes) -> None:
+        if rendered.framing is Framing.NONE or not body:
+            self._write(rendered.head)
+        elif len(body) <= _JOIN_MAX_BYTES:
+            self._write(rendered.head + body)
+        else:
+            self._write(rendered.head)
+            self._write(body)
+
+    async def _send_stream(self, body: AsyncIterable[bytes], rendered: RenderedHead) -> None:
+        try:
+            await send_body(body, rendered, self)
+        except Exception:  # supervision point: half an answer is out; only breaking off tells the client
+            logger.exception("a streamed response failed", extra={"server": self._roster.name})
+            self._transport.abort()
+        else:
+            self._stream = None
+            if not self._lost:
+                self._answered(rendered.keep_alive)
+
+    def _send_refusal(self, response: Response) -> None:
+        body = response.body
+        if not isinstance(body, bytes):
+            raise TypeError("a policy answers with bytes")
+        rendered = render(response, keep_alive=False, http10=False, head_only=self._parser.refusal_to_head)
+        self._send(rendered, body)
+        self._linger()
+
+    # Closing
+
+    def _shut(self) -> None:
+        """Close after what is written. A client that may still be sending is listened to until it has read that."""
+        if self._lingering:
+            return
+        if self._parser.ready or self._reading_paused:
+            self._linger()
+            return
+        self._parser.phase = _OVER
+        self._transport.close()
+        self._unsent = -1
+        if not self._lost:
+            self._wait()
+
+    def _linger(self) -> None:
+        """Closing at once would reset the connection under a client that still sends, and lose it the answer."""
+        parser = self._parser
+        parser.phase = _OVER
+        parser.ready.clear()
+        if self._eof or self._transport.is_closing():
+            self._transport.close()
+            return
+        self._lingering = True
+        self._transport.write_eof()
+        if self._reading_paused:
+            self._reading_paused = False
+            self._transport.resume_reading()
+        self._wait()
+
+    def _discard(self, received: int) -> None:
+        self._lingered += received
+        if self._lingered > self._roster.limits.max_linger_bytes:
+            self._transport.abort()
+
+    def _check_taking(self) -> None:
+        """Give up on a client that takes nothing of its answer."""
+        unsent = self._transport.get_write_buffer_size()
+        if unsent != self._unsent:
+            self._unsent = unsent
+            self._tick = self._roster.tick
+        elif self._roster.expired(self._tick, self._roster.limits.write_timeout_s):
+            self._transport.abort()
