@@ -134,11 +134,11 @@ def _take(block: Block, buffer: bytes, frame: segment.Frame) -> None:
     elif frame.kind == segment.FORGET:
         block.forgotten.append(frame.ordinal)
     elif frame.kind == segment.EVENTS:
-        found = segment.parse_events(buffer, frame, 0)
-        times = [timestamp_ms for timestamp_ms, _, _ in found]
-        size = sum(len(text) for _, _, text in found) + EVENT_COST_BYTES * len(found)
+        found: list[segment.Row] = []
+        segment.collect(found, buffer[frame.start : frame.end], 0, (frame.ordinal,))
         if found:
-            span = Span(len(found), size, min(times), max(times), segment.ingestion_ms(buffer, frame))
-            block.add(frame.ordinal, span)
+            times = [row[0] for row in found]
+            size = sum(len(row[3]) for row in found) + EVENT_COST_BYTES * len(found)
+            block.add(frame.ordinal, Span(len(found), size, min(times), max(times), found[0][4]))
     else:
         raise segment.DamagedSegmentError(f"a frame of unknown kind {frame.kind} at {frame.start}")

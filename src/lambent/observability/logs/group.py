@@ -20,7 +20,7 @@ from urllib.parse import quote
 import orjson
 
 from lambent.model.ids import AccountId, Region
-from lambent.model.limits import LOG_EVENT_MAX_BYTES, MIB
+from lambent.model.limits import MIB
 from lambent.observability.logs import blocks, segment
 from lambent.observability.logs.blocks import EVENT_COST_BYTES, Block, Span
 from lambent.observability.logs.events import LogEvent, LogGroupId
@@ -42,7 +42,6 @@ class LogStoreSettings:
     block_bytes: int = 256 * 1024
     open_files: int = 128
     scan_bytes: int = 512 * MIB
-    message_bytes: int = LOG_EVENT_MAX_BYTES
 
 
 class LogStream:
@@ -66,7 +65,7 @@ class LogStream:
 
 
 class LogGroup:
-    """A log group; make one with `create` or `load`."""
+    """A log group; make one with `create` or `load`. `salt`: what tells its event ids from those of other groups."""
 
     def __init__(self, identity: LogGroupId, path: Path, created_ms: int, settings: LogStoreSettings) -> None:
         self.id = identity
@@ -78,6 +77,7 @@ class LogGroup:
         self.current = Block(0, 0, 0)  # its `end` is the length of the segment being written; segment 0: none yet
         self.last_append_ms = 0
         self.deleted = False
+        self.salt = int.from_bytes(hashlib.sha256(f"{identity.key}/{created_ms}".encode()).digest()[:10])
         self._settings = settings
         self.fd = -1
         self._sealed = False  # nothing more may be written to the current segment
@@ -107,11 +107,11 @@ class LogGroup:
             self._know(stream)
         return stream
 
-    def append(self, stream: LogStream, batch: Sequence[LogEvent], now_ms: int) -> None:
+    def append(self, stream: LogStream, batch: Sequence[LogEvent], now_ms: int, message_bytes: int) -> None:
         """Write events of a stream of this group: all of them or, raising OSError, none."""
         fd = self.fd if self.fd >= 0 else self._open()
         block = self.current
-        data, count = segment.events(stream.ordinal, now_ms, batch, self._settings.message_bytes)
+        data, count = segment.events(stream.ordinal, now_ms, batch, message_bytes)
         overhead = segment.HEAD_BYTES + segment.EVENTS_HEAD_BYTES + count * segment.EVENT_OVERHEAD_BYTES
         size = len(data) - overhead + count * EVENT_COST_BYTES
         if stream.declared_in != block.segment:
@@ -143,6 +143,30 @@ class LogGroup:
         self._write(fd, segment.forget(stream.ordinal))
         self.current.forgotten.append(stream.ordinal)
         self._forget(stream.ordinal)
+
+    def expire(self, before_ms: int) -> int:
+        """Remove the segments in which every event is older; returns the bytes given back. Raises OSError."""
+        latest: dict[int, int] = {}
+        for block in self.blocks():
+            latest[block.segment] = max(latest.get(block.segment, -1), block.last_ms)
+        old = {number for number, last_ms in latest.items() if 0 <= last_ms < before_ms}
+        if not old:
+            return 0
+        if self.current.segment in old:
+            self.close()
+            self._begin_segment(self.current.segment + 1)
+        for stream in list(self.streams.values()):
+            if stream.declared_in in old:
+                self.declare(stream)
+        self.finished = [block for block in self.finished if block.segment not in old]
+        self._count_again()
+        freed = 0
+        for number in sorted(old):  # the oldest first: what a crash leaves is a shorter history, not one with a hole
+            path = self.segment_path(number)
+            freed += path.stat().st_size
+            path.unlink()
+            path.with_suffix(".idx").unlink(missing_ok=True)
+        return freed
 
     def close(self) -> None:
         """Note the unfinished block and let go of the file. A later append opens it again."""
@@ -255,6 +279,14 @@ class LogGroup:
                 known.add(span)
         for ordinal in block.forgotten:
             self._forget(ordinal)
+
+    def _count_again(self) -> None:
+        for stream in self.streams.values():
+            stream.total = None
+        for block in self.blocks():
+            for ordinal, span in block.spans.items():
+                if ordinal in self.by_ordinal:
+                    self.by_ordinal[ordinal].add(span)
 
     # Recovery
 

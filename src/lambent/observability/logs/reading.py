@@ -18,11 +18,9 @@ from lambent.observability.logs import segment
 from lambent.observability.logs.blocks import EVENT_COST_BYTES, NEVER_MS, Block
 from lambent.observability.logs.events import AFTER_ALL, BEFORE_ALL, EventKey, StoredEvent
 from lambent.observability.logs.group import LogGroup
+from lambent.observability.logs.segment import Row
 
 logger = logging.getLogger(__name__)
-
-Row = tuple[int, int, int, bytes, int]
-"""timestamp, sequence, stream ordinal, text, ingestion time: sorts as its `EventKey`."""
 
 
 @dataclass(frozen=True, slots=True)
@@ -157,24 +155,19 @@ class _Decoder:
     def __call__(self, data: bytes, candidate: _Candidate) -> list[Row]:
         if not all(text in data for text in self._query.required):
             return []
-        rows: list[Row] = []
+        literal = max(self._query.required, key=len, default=b"")
         base = candidate.block.segment << 32 | candidate.start
+        rows: list[Row] = []
         try:
-            for frame in segment.frames(data, 0, verify=False):
-                if frame.kind == segment.EVENTS and frame.ordinal in self._wanted:
-                    rows += self._rows(data, frame, base)
+            segment.collect(rows, data, base, self._wanted, literal)
         except segment.DamagedSegmentError:
             logger.exception("log segment %d is damaged behind byte %d", candidate.block.segment, candidate.start)
-        return rows
-
-    def _rows(self, data: bytes, frame: segment.Frame, base: int) -> list[Row]:
-        low, high, matches = self._low, self._high, self._query.matches
-        ingestion_ms = segment.ingestion_ms(data, frame)
-        return [
-            (timestamp_ms, sequence, frame.ordinal, text, ingestion_ms)
-            for timestamp_ms, sequence, text in segment.parse_events(data, frame, base)
-            if low < (timestamp_ms, sequence) < high and (matches is None or matches(text))
-        ]
+        if candidate.block.first_ms <= self._low.timestamp_ms or candidate.block.last_ms >= self._high.timestamp_ms:
+            # A row is longer than a key, so it compares as greater than the key that is its own.
+            low, high = (self._low.timestamp_ms, self._low.sequence + 1), self._high
+            rows = [row for row in rows if low < row < high]
+        matches = self._query.matches
+        return rows if matches is None else [row for row in rows if matches(row[3])]
 
 
 def _ready(pending: list[Row], frontier: EventKey | None, *, descending: bool) -> int:

@@ -15,7 +15,7 @@ from __future__ import annotations
 
 import struct
 import zlib
-from collections.abc import Iterator, Sequence
+from collections.abc import Container, Iterator, Sequence
 from typing import Final, NamedTuple
 
 from lambent.observability.logs.events import LogEvent, split_message
@@ -31,6 +31,8 @@ _DECLARE = struct.Struct("<BIQ")
 _FORGET = struct.Struct("<BI")
 _EVENTS = struct.Struct("<BIQ")
 _EVENT = struct.Struct("<QI")
+_FRAME = struct.Struct("<IIBI")  # the head of a frame, and of every body
+_INGESTION = struct.Struct("<Q")  # what follows it in EVENTS
 
 HEAD_BYTES: Final = _HEAD.size
 EVENTS_HEAD_BYTES: Final = _EVENTS.size
@@ -54,6 +56,11 @@ class Frame(NamedTuple):
     end: int
     kind: int
     ordinal: int
+
+
+Row = tuple[int, int, int, bytes, int]
+"""An event: timestamp, sequence (the two are its `EventKey`, so rows sort as events do), stream ordinal, text,
+ingestion time."""
 
 
 class DamagedSegmentError(Exception):
@@ -125,25 +132,34 @@ def parse_declaration(buffer: bytes, frame: Frame) -> Declaration:
     return Declaration(ordinal, buffer[frame.start + HEAD_BYTES + _DECLARE.size : frame.end].decode(), created_ms)
 
 
-def ingestion_ms(buffer: bytes, frame: Frame) -> int:
-    """When the events of an EVENTS frame were written."""
-    return int(_EVENTS.unpack_from(buffer, frame.start + HEAD_BYTES)[2])
+def collect(found: list[Row], buffer: bytes, base: int, wanted: Container[int], literal: bytes = b"") -> None:
+    """Add to `found` every event of the streams `wanted` in a buffer of whole frames, in order of arrival.
 
-
-def parse_events(buffer: bytes, frame: Frame, base: int) -> list[tuple[int, int, bytes]]:
-    """The events of an EVENTS frame as (timestamp, sequence, text), the first two being its `EventKey`.
-
-    `base` is the sequence of the buffer's first byte. Raises DamagedSegmentError.
+    `base` is the sequence of the buffer's first byte. With `literal`, frames that do not contain it may be left out
+    (those with it come whole). Written for speed: a block of 256 KiB takes about a millisecond. Raises
+    DamagedSegmentError; what was found before the damage is in `found`.
     """
-    found: list[tuple[int, int, bytes]] = []
-    unpack = _EVENT.unpack_from
-    at = frame.start + HEAD_BYTES + _EVENTS.size
-    end = frame.end
-    while at + EVENT_OVERHEAD_BYTES <= end:
-        timestamp_ms, length = unpack(buffer, at)
-        text = at + EVENT_OVERHEAD_BYTES
-        found.append((timestamp_ms, base + at, buffer[text : text + length]))
-        at = text + length
-    if at != end:
-        raise DamagedSegmentError(f"events that do not fill their frame at {frame.start}")
-    return found
+    head, event, ingestion = _FRAME.unpack_from, _EVENT.unpack_from, _INGESTION.unpack_from
+    at, size, hit = 0, len(buffer), -1
+    try:
+        while at < size:
+            length, _, kind, ordinal = head(buffer, at)
+            end = at + HEAD_BYTES + length
+            if end > size or length < _FORGET.size:
+                raise DamagedSegmentError(f"a frame of {length} bytes at {at}")
+            if kind == EVENTS and ordinal in wanted:
+                if literal and hit < at and (hit := buffer.find(literal, at)) < 0:
+                    break
+                if hit < end:
+                    (arrived_ms,) = ingestion(buffer, at + _FRAME.size)
+                    at += _FRAME.size + _INGESTION.size
+                    while at < end:
+                        timestamp_ms, length = event(buffer, at)
+                        text = at + EVENT_OVERHEAD_BYTES
+                        found.append((timestamp_ms, base + at, ordinal, buffer[text : text + length], arrived_ms))
+                        at = text + length
+                    if at != end:
+                        raise DamagedSegmentError(f"events that do not fill their frame, which ends at {end}")
+            at = end
+    except struct.error as error:
+        raise DamagedSegmentError(f"half a frame at {at}") from error

@@ -15,6 +15,7 @@ from pathlib import Path
 
 from lambent.model.clock import Clock
 from lambent.model.ids import AccountId, Region
+from lambent.model.limits import LOG_EVENT_MAX_BYTES
 from lambent.observability.logs import group as groups_on_disk
 from lambent.observability.logs.events import LogEvent, LogGroupId, LogStreamId
 from lambent.observability.logs.group import STAGING, LogGroup, LogStoreSettings, LogStream
@@ -68,30 +69,37 @@ class LogStore:
     # Writing
 
     def append(self, stream: LogStreamId, events: Sequence[LogEvent]) -> None:
-        """Write events, in this order, with one write(2); they are with the kernel when this returns.
+        """Write what a function or the platform printed, in this order, with one write(2); it is with the kernel when
+        this returns.
 
         Group and stream are created if they do not exist, as Lambda does. A message of more than 256 KiB becomes
-        several events. When they cannot be written they are dropped, all of them, and counted; nothing is raised.
+        several events. What cannot be written is dropped, all of it, and counted; nothing is raised.
         """
-        if not events:
-            return
-        now_ms = self.now_ms()
         try:
-            target = self._targets.get(stream)
-            if target is None:
-                target = self._resolve(stream, now_ms)
-            group, log_stream = target
-            if group.fd < 0:
-                self._make_room(group)
-            group.append(log_stream, events, now_ms)
+            self.write(stream, events)
         except OSError as error:
             self._drop(stream, len(events), error)
             return
         if self._dropped_unsaid:
             logger.warning("log events are being written again; %d were dropped", self._dropped_unsaid)
             self._dropped_unsaid = 0
+
+    def write(
+        self, stream: LogStreamId, events: Sequence[LogEvent], *, message_bytes: int = LOG_EVENT_MAX_BYTES
+    ) -> None:
+        """As `append`, for callers who must know: raises OSError, and then nothing was written."""
+        if not events:
+            return
+        now_ms = int(self._clock.now() * 1000)
+        target = self._targets.get(stream)
+        if target is None:
+            target = self._resolve(stream, now_ms)
+        group, log_stream = target
+        if group.fd < 0:
+            self._make_room(group)
+        group.append(log_stream, events, now_ms, message_bytes)
         if self._followers:
-            for wake in self._followers.get(group.id, ()):
+            for wake in tuple(self._followers.get(group.id, ())):
                 wake()
 
     def now_ms(self) -> int:
@@ -137,6 +145,15 @@ class LogStore:
         self._make_room(group)
         group.forget(group.streams[stream.stream])
         self._targets.pop(stream, None)
+
+    def expire(self, group: LogGroupId, before_ms: int) -> int:
+        """Give back the space of segments in which every event is older; returns bytes.
+
+        Raises LogGroupNotFoundError, OSError.
+        """
+        found = self.group(group)
+        self._make_room(found)
+        return found.expire(before_ms)
 
     # Reading
 
