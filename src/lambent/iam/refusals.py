@@ -66,6 +66,7 @@ MISMATCH_MESSAGE: Final = (
     "The request signature we calculated does not match the signature you provided. Check your AWS Secret Access Key "
     "and signing method. Consult the service documentation for details."
 )
+NO_SIGNATURE_MESSAGE: Final = "Request is missing Authentication Token"
 UNKNOWN_KEY_MESSAGE: Final = "The security token included in the request is invalid."
 SESSION_EXPIRED_MESSAGE: Final = "The security token included in the request is expired"
 
@@ -120,6 +121,8 @@ def service_error(error: SignatureError, family: WireFamily) -> ServiceError:
     """The refusal as a client of that family of services knows it."""
     code, status = _CODES[family][error.refusal]
     message = error.message
+    if error.refusal is Refusal.NO_SIGNATURE and family is WireFamily.REST_JSON:
+        message = "Missing Authentication Token"
     if family is WireFamily.S3:
         message = _S3_MESSAGES.get(error.refusal, message)
     elif family is WireFamily.REST_JSON:

@@ -22,11 +22,12 @@ Document = Mapping[str, Any]
 FUNCTIONS: Final = "functions"  # account/region/name → the function: its $LATEST, tags, version counter
 VERSIONS: Final = "versions"  # account/region/name/%010d → a published version
 ROLES: Final = "roles"  # account/name
+POLICIES: Final = "policies"  # account/name → a customer managed policy
 SETTINGS: Final = "settings"  # what this installation made for itself (signing secret, …)
 LOG_GROUPS: Final = "log_groups"  # account/region/name
 ACCESS_KEYS: Final = "access_keys"  # access key id
 
-TABLES: Final = (FUNCTIONS, VERSIONS, ROLES, SETTINGS, LOG_GROUPS, ACCESS_KEYS)
+TABLES: Final = (FUNCTIONS, VERSIONS, ROLES, POLICIES, SETTINGS, LOG_GROUPS, ACCESS_KEYS)
 
 
 class ConflictError(Exception):

@@ -1,0 +1,19 @@
+"""Everything IAM answers. IAM is global: one set of roles and policies for an account, whatever the region."""
+
+from __future__ import annotations
+
+from lambent.aws.context import Operations
+from lambent.iam.managed_policies import ManagedPolicies
+from lambent.iam.roles import Roles
+from lambent.services.iam import policies as policy_operations
+from lambent.services.iam import role_policies
+from lambent.services.iam import roles as role_operations
+
+
+def operations(roles: Roles, policies: ManagedPolicies) -> Operations:
+    """Operation name → handler."""
+    return {
+        **role_operations.operations(roles),
+        **role_policies.operations(roles, policies),
+        **policy_operations.operations(roles, policies),
+    }
