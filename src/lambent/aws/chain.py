@@ -1,0 +1,339 @@
+"""The way of a request to an AWS API: route → identify → decode → validate → authorise → handle → encode.
+
+`AwsEndpoint` is one endpoint for all registered APIs. The steps before `handle` are synchronous and cheap, so a refusal
+never costs a task; each accepted request is one task, owned here. A request with a large body takes the same steps
+with its hashing and decoding in a thread. Whatever goes wrong unexpectedly ends in `_error_response`, the one
+supervision point: logged with the request id, answered without detail.
+"""
+
+from __future__ import annotations
+
+import asyncio
+import logging
+from collections.abc import Awaitable, Callable, Coroutine, Mapping, Sequence
+
+from lambent.aws.context import Params, RequestContext
+from lambent.aws.directory import ServiceDirectory
+from lambent.aws.protocols.api import ServiceProtocol, Target
+from lambent.aws.protocols.json_values import serialization_error
+from lambent.aws.protocols.registry import encode_error_without_model
+from lambent.aws.routing import signing_scope
+from lambent.aws.service import BodyLimit, CompiledOperation, CompiledService, ServiceDefinition
+from lambent.aws.validation import validation_error
+from lambent.http.messages import Exchange, Handler, Headers, Request, RequestHead, Response
+from lambent.iam.authentication import INLINE_HASH_MAX_BYTES, Authenticate, Caller
+from lambent.iam.principal import Principal
+from lambent.iam.refusals import WireFamily, wire_family
+from lambent.iam.sigv4 import payload_digest
+from lambent.model.errors import ServiceError
+from lambent.model.ids import AccountId, Region, RequestId, new_request_id
+from lambent.model.limits import MIB
+
+logger = logging.getLogger(__name__)
+
+Authorise = Callable[[RequestContext, Params], None]
+"""Returns when the caller may; raises AccessDeniedException when not."""
+
+Forward = Callable[[Request, str, str, Caller], Awaitable[Response]]
+"""Request, service (its signing name), the upstream's URL, caller → the upstream's answer. Raises ServiceError."""
+
+_SHORT_LENGTH = 5  # digits
+_UNKNOWN_BODY = BodyLimit(MIB)
+_FORWARDED_BODY = BodyLimit(64 * MIB)
+_EXTRA_ROUTE_BODY = BodyLimit(2 * MIB)
+
+
+class _Call:
+    """One request on its way through the chain."""
+
+    __slots__ = (
+        "caller", "context", "exchange", "operation", "params", "protocol", "request", "request_id", "service",
+        "service_name", "target",
+    )  # fmt: skip
+
+    caller: Caller
+    context: RequestContext
+    operation: CompiledOperation
+    params: Params
+    protocol: ServiceProtocol
+    target: Target
+
+    def __init__(self, exchange: Exchange, request_id: RequestId) -> None:
+        self.exchange = exchange
+        self.request = exchange.request
+        self.request_id = request_id
+        self.service: CompiledService | None = None
+        self.service_name: str | None = None
+
+
+class AwsEndpoint:
+    """One endpoint for every registered AWS API: a handler for the HTTP server, and (as `policy`) its policy.
+
+    `authenticate` says who calls; an endpoint inside an execution environment is a second AwsEndpoint with that
+    environment's own. `region` and `account` are for requests that name none. `upstreams` are service → URL of APIs to
+    `forward` requests to. `extra_routes` are path prefixes (`/_lambent/`) that other handlers answer. `scheme` is that
+    of the URLs in answers. Use from the event loop's thread only.
+    """
+
+    def __init__(
+        self,
+        services: Sequence[ServiceDefinition],
+        authenticate: Authenticate,
+        *,
+        region: Region,
+        account: AccountId,
+        upstreams: Mapping[str, str] | None = None,
+        forward: Forward | None = None,
+        authorise: Authorise | None = None,
+        extra_routes: Mapping[str, Handler] | None = None,
+        scheme: str = "http",
+    ) -> None:
+        self._directory = ServiceDirectory(services)
+        self._authenticate = authenticate
+        self._region = region
+        self._account = account
+        self._upstreams = dict(upstreams or {})
+        self._forward = forward or _forward_nothing
+        self._authorise_caller = authorise
+        self._extra_routes = dict(extra_routes or {})
+        self._extra_prefixes = tuple(self._extra_routes)
+        self._scheme = scheme
+        limits = [limit for one in services for limit in (one.body_limit, *one.body_limits.values())]
+        self._smallest_limit = min(limit.max_bytes for limit in (*limits, _UNKNOWN_BODY))
+        self._tasks: set[asyncio.Task[None]] = set()
+        self._closing = False
+
+    @property
+    def policy(self) -> AwsEndpoint:
+        """This endpoint as the HTTP server's `Policy`."""
+        return self
+
+    def preload(self) -> None:
+        """Read the models of all services now (some 30 ms) rather than on each one's first request. Thread-safe."""
+        for service in self._directory:
+            _ = service.protocols
+
+    def handle(self, exchange: Exchange) -> None:
+        """Answer a request, now or later. An `http.messages.Handler`."""
+        path = exchange.request.head.path
+        if self._extra_prefixes and path.startswith(self._extra_prefixes):
+            self._extra_routes[max((p for p in self._extra_prefixes if path.startswith(p)), key=len)](exchange)
+            return
+        call = _Call(exchange, new_request_id())
+        try:
+            self._refuse_when_closing()
+            service = self._route(call)
+            if service is None:
+                self._spawn(self._forward_upstream(call, self._upstream(call)))
+            elif len(call.request.body) > INLINE_HASH_MAX_BYTES:
+                self._spawn(self._serve_large(call, service))
+            else:
+                self._identify(call, service, None)
+                self._decode(call)
+                self._validate(call, service)
+                self._authorise(call)
+                self._spawn(self._serve(call))
+        except Exception as error:  # noqa: BLE001 the supervision point of the steps without a task
+            exchange.respond(self._error_response(call, error))
+
+    # ---- the steps, in their order
+
+    def _route(self, call: _Call) -> CompiledService | None:
+        """Find service and operation; None when the service is not one of ours."""
+        request = call.request
+        service, call.service_name = self._directory.find(request.head, request.body)
+        if service is None:
+            return None
+        call.service = service
+        call.protocol = protocol = service.protocol_for(request.head)
+        target = protocol.find(request)
+        if target is None:
+            raise protocol.unknown_operation(request)
+        call.target = target
+        call.operation = service.operation(protocol, target.operation)
+        return service
+
+    def _identify(self, call: _Call, service: CompiledService, body_sha256: str | None) -> None:
+        """Find out who calls."""
+        request, operation = call.request, call.operation
+        if operation.is_unsigned and signing_scope(request.head) is None:
+            caller = Caller(Principal(self._account, "anonymous", "anonymous"), self._region, None)
+        else:
+            family = wire_family(service.name, call.protocol.name)
+            caller = self._authenticate.authenticate(request, family, body_sha256)
+        call.caller = caller
+        host = request.head.headers.get("host") or "localhost"
+        call.context = RequestContext(
+            request_id=call.request_id,
+            service=service.name,
+            operation=operation.name,
+            account=caller.principal.account,
+            region=caller.region,
+            principal=caller.principal,
+            request=request,
+            endpoint_url=f"{self._scheme}://{host}",
+            on_disconnect=call.exchange.on_disconnect,
+        )
+
+    def _decode(self, call: _Call) -> None:
+        try:
+            call.params = call.operation.codec.decode(call.request, call.target)
+        except RecursionError as error:
+            raise serialization_error("The request is nested too deeply") from error
+
+    def _validate(self, call: _Call, service: CompiledService) -> None:
+        validate = call.operation.validate
+        if validate is not None and (violations := validate(call.params)):
+            raise validation_error(violations, service.validation_code(call.protocol))
+
+    def _authorise(self, call: _Call) -> None:
+        if self._authorise_caller is not None:
+            self._authorise_caller(call.context, call.params)
+
+    async def _serve(self, call: _Call) -> None:
+        """Handle and encode."""
+        try:
+            output = await call.operation.handler(call.context, call.params)
+            response = call.operation.codec.encode(output, call.request_id)
+        except asyncio.CancelledError:
+            call.exchange.respond(self._error_response(call, _closing_error()))
+            raise
+        except Exception as error:  # noqa: BLE001 the supervision point of the handlers
+            response = self._error_response(call, error)
+        call.exchange.respond(response)
+
+    # ---- the same for large bodies, and for what is not ours
+
+    async def _serve_large(self, call: _Call, service: CompiledService) -> None:
+        """The steps after `_route`, hashing and decoding in a thread."""
+        request = call.request
+        try:
+            digest = None
+            if self._authenticate.covers_body(request.head):
+                digest = await asyncio.to_thread(payload_digest, request.body)
+            self._identify(call, service, digest)
+            await asyncio.to_thread(self._decode, call)
+            self._validate(call, service)
+            self._authorise(call)
+        except Exception as error:  # noqa: BLE001 the supervision point of the steps in a thread
+            call.exchange.respond(self._error_response(call, error))
+            return
+        await self._serve(call)
+
+    def _upstream(self, call: _Call) -> str:
+        """The name of the service an upstream is to answer for; else raises the reason why nobody does."""
+        name = call.service_name
+        if name is None:
+            text = f"No AWS service Lambent answers has {call.request.method} {call.request.path[:200]}"
+            raise ServiceError("UnknownOperationException", text, status=404)
+        if name in self._upstreams:
+            return name
+        text = (
+            f"Lambent does not answer {name[:100]}; start it with --upstream {name[:100]}=URL to forward {name[:100]}"
+        )
+        raise ServiceError("NotImplementedException", text, status=501)
+
+    async def _forward_upstream(self, call: _Call, name: str) -> None:
+        request = call.request
+        try:
+            digest = None
+            if len(request.body) > INLINE_HASH_MAX_BYTES and self._authenticate.covers_body(request.head):
+                digest = await asyncio.to_thread(payload_digest, request.body)
+            caller = self._authenticate.authenticate(request, _family_by_looks(name, request.head), digest)
+            response = await self._forward(request, name, self._upstreams[name], caller)
+        except asyncio.CancelledError:
+            call.exchange.respond(self._error_response(call, _closing_error()))
+            raise
+        except Exception as error:  # noqa: BLE001 the supervision point of forwarding
+            response = self._error_response(call, error)
+        call.exchange.respond(response)
+
+    # ---- errors
+
+    def _error_response(self, call: _Call, error: Exception) -> Response:
+        """Render an error in the request's protocol; what is not a ServiceError is our failure, and logged."""
+        service = call.service
+        if not isinstance(error, ServiceError):
+            extra = {
+                "request_id": call.request_id,
+                "service": call.service_name,
+                "method": call.request.method,
+                "path": call.request.path[:500],
+            }
+            logger.error("a request failed inside Lambent", exc_info=error, extra=extra)
+            error = service.internal_error() if service is not None else ServiceError("InternalFailure", "", status=500)
+        if service is None:
+            return encode_error_without_model(call.request.head, call.service_name, error, call.request_id)
+        protocol = service.protocol_for(call.request.head)
+        return protocol.encode_error(error, call.request_id)
+
+    def _refuse_when_closing(self) -> None:
+        if self._closing:
+            raise _closing_error()
+
+    # ---- http.messages.Policy
+
+    def body_limit(self, head: RequestHead) -> int:
+        length = head.headers.get("content-length")
+        if length is not None and len(length) <= _SHORT_LENGTH and self._smallest_limit >= 10**_SHORT_LENGTH:
+            return self._smallest_limit  # whatever it is for: not a larger body than this
+        return self._limit(head)[0].max_bytes
+
+    def too_large(self, head: RequestHead, limit: int) -> Response:
+        body_limit, operation, service = self._limit(head)
+        error = body_limit.refusal(operation)
+        request_id = new_request_id()
+        if service is None:
+            return encode_error_without_model(head, None, error, request_id)
+        return service.protocol_for(head).encode_error(error, request_id)
+
+    def malformed(self, status: int, reason: str) -> Response:
+        code = "ServiceUnavailableException" if status == 503 else "BadRequestException"
+        error = ServiceError(code, reason, status=status)
+        return encode_error_without_model(_NO_HEAD, None, error, new_request_id())
+
+    def _limit(self, head: RequestHead) -> tuple[BodyLimit, str, CompiledService | None]:
+        if self._extra_prefixes and head.path.startswith(self._extra_prefixes):
+            return _EXTRA_ROUTE_BODY, head.path, None
+        service, name = self._directory.find(head)
+        if service is None:
+            return _FORWARDED_BODY if name in self._upstreams else _UNKNOWN_BODY, name or "requested", None
+        operation = service.protocol_for(head).operation_of(head)
+        return service.body_limit(operation), operation or "requested", service
+
+    # ---- tasks
+
+    def _spawn(self, work: Coroutine[None, None, None]) -> None:
+        task = asyncio.get_running_loop().create_task(work)
+        self._tasks.add(task)
+        task.add_done_callback(self._tasks.discard)
+
+    async def close(self, grace_s: float) -> None:
+        """Refuse new requests (503), give those in flight `grace_s` seconds, then cancel and answer them (503)."""
+        self._closing = True
+        if not self._tasks:
+            return
+        _, late = await asyncio.wait(self._tasks, timeout=grace_s)
+        if late:
+            logger.warning("cancelling requests in flight", extra={"requests": len(late)})
+            for task in late:
+                task.cancel()
+            await asyncio.wait(late)
+
+
+async def _forward_nothing(request: Request, service: str, url: str, caller: Caller) -> Response:
+    raise ServiceError("NotImplementedException", f"Lambent was built without a way to reach {url}", status=501)
+
+
+def _closing_error() -> ServiceError:
+    return ServiceError("ServiceUnavailableException", "Lambent is shutting down", status=503)
+
+
+def _family_by_looks(service: str, head: RequestHead) -> WireFamily:
+    if "x-amz-target" in head.headers:
+        return wire_family(service, "json")
+    is_form = (head.headers.get("content-type") or "").startswith("application/x-www-form-urlencoded")
+    return wire_family(service, "query" if is_form else "rest-json")
+
+
+_NO_HEAD = RequestHead("GET", "/", "/", "", Headers())

@@ -1,0 +1,59 @@
+"""What a wire protocol offers to the request chain."""
+
+from __future__ import annotations
+
+from dataclasses import dataclass
+from typing import Any, Protocol
+
+from lambent.aws.context import Params
+from lambent.aws.models import OperationModel
+from lambent.http.messages import Request, RequestHead, Response
+from lambent.model.errors import ServiceError
+from lambent.model.ids import RequestId
+
+
+@dataclass(frozen=True, slots=True)
+class Target:
+    """The operation a request is for; `inputs` is what its protocol found on the way (path labels, form fields)."""
+
+    operation: str
+    inputs: Any = None
+
+
+class OperationCodec(Protocol):
+    """One operation in one protocol."""
+
+    def decode(self, request: Request, target: Target) -> Params:
+        """The operation's input. Unknown members are ignored, nulls absent. Raises ServiceError (Serialization…)."""
+        ...
+
+    def encode(self, output: Params, request_id: RequestId) -> Response:
+        """The answer. Members that are None or that the model does not know are left out."""
+        ...
+
+
+class ServiceProtocol(Protocol):
+    """One service in one protocol."""
+
+    @property
+    def name(self) -> str: ...
+
+    def claims(self, head: RequestHead) -> bool:
+        """True when the head shows a request in this protocol (asked when a service speaks several)."""
+        ...
+
+    def operation_of(self, head: RequestHead) -> str | None:
+        """The operation, as far as it can be told without the body."""
+        ...
+
+    def find(self, request: Request) -> Target | None:
+        """The operation of a whole request; None when the service has no such operation."""
+        ...
+
+    def unknown_operation(self, request: Request) -> ServiceError:
+        """What AWS answers when `find` found nothing."""
+        ...
+
+    def codec(self, operation: OperationModel) -> OperationCodec: ...
+
+    def encode_error(self, error: ServiceError, request_id: RequestId) -> Response: ...

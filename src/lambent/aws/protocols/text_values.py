@@ -1,0 +1,116 @@
+"""Scalars as text: in paths, query strings, headers and form fields. Pure; compiled per shape."""
+
+from __future__ import annotations
+
+import base64
+import binascii
+import math
+from collections.abc import Callable
+from typing import Any
+
+import orjson
+
+from lambent.aws.models import Shape
+from lambent.aws.protocols import timestamps
+from lambent.aws.protocols.json_values import encode_json_text, parse_json, serialization_error
+
+FromText = Callable[[str], Any]
+ToText = Callable[[Any], str]
+
+_INTEGER_WORDS = {"long": "a Long", "byte": "an Integer", "short": "an Integer", "integer": "an Integer"}
+_LONGEST_NUMBER = 40  # characters; int() of more is slow and never a valid value
+
+
+def _keep(text: str) -> str:
+    return text
+
+
+def _integer_from_text(wanted: str) -> FromText:
+    def decode(text: str) -> int:
+        try:
+            if len(text) > _LONGEST_NUMBER or "_" in text:
+                raise ValueError(text)
+            return int(text)
+        except ValueError as error:
+            raise serialization_error(f"STRING_VALUE can not be converted to {wanted}") from error
+
+    return decode
+
+
+def _float_from_text(text: str) -> float:
+    try:
+        return float(text)
+    except ValueError as error:
+        raise serialization_error("STRING_VALUE can not be converted to a Double") from error
+
+
+def _boolean_from_text(text: str) -> bool:
+    lowered = text.lower()
+    if lowered in ("true", "false"):
+        return lowered == "true"
+    raise serialization_error("STRING_VALUE can not be converted to an Boolean")
+
+
+def _timestamp_from_text(text: str) -> Any:
+    try:
+        return timestamps.parse_timestamp(text)
+    except (ValueError, TypeError, IndexError) as error:
+        raise serialization_error("STRING_VALUE can not be converted to milliseconds since epoch") from error
+
+
+def blob_from_text(text: str) -> bytes:
+    """Base64. Raises SerializationException."""
+    try:
+        return base64.b64decode(text, validate=True)
+    except (binascii.Error, ValueError) as error:
+        raise serialization_error("Invalid base64 in a blob member") from error
+
+
+def _json_from_base64(text: str) -> Any:
+    return parse_json(blob_from_text(text))
+
+
+def from_text(shape: Shape) -> FromText:
+    """The decoder of a scalar shape."""
+    if shape.traits.get("jsonvalue"):
+        return _json_from_base64
+    if shape.type in _INTEGER_WORDS:
+        return _integer_from_text(_INTEGER_WORDS[shape.type])
+    if shape.type in ("float", "double"):
+        return _float_from_text
+    if shape.type == "boolean":
+        return _boolean_from_text
+    if shape.type == "timestamp":
+        return _timestamp_from_text
+    return blob_from_text if shape.type == "blob" else _keep
+
+
+def _float_to_text(value: float) -> str:
+    if math.isfinite(value):
+        return str(value)
+    return "NaN" if math.isnan(value) else "Infinity" if value > 0 else "-Infinity"
+
+
+def _boolean_to_text(value: Any) -> str:
+    return "true" if value else "false"
+
+
+def _blob_to_text(value: Any) -> str:
+    return base64.b64encode(value.encode() if isinstance(value, str) else value).decode()
+
+
+def _json_to_base64(value: Any) -> str:
+    return base64.b64encode(orjson.dumps(value)).decode()
+
+
+def to_text(shape: Shape, *, timestamp_format: str, in_header: bool = False) -> ToText:
+    """The encoder of a scalar shape; `timestamp_format` where the model names none."""
+    if shape.traits.get("jsonvalue"):
+        return _json_to_base64 if in_header else encode_json_text
+    if shape.type == "timestamp":
+        return timestamps.TEXT_FORMATS[shape.traits.get("timestampFormat", timestamp_format).lower()]
+    if shape.type in ("float", "double"):
+        return _float_to_text
+    if shape.type == "boolean":
+        return _boolean_to_text
+    return _blob_to_text if shape.type == "blob" else str
