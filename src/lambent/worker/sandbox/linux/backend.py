@@ -1,0 +1,207 @@
+"""`LinuxBackend`: sandboxes in namespaces, limited by cgroups, filtered by seccomp (see `linux/__init__`)."""
+
+from __future__ import annotations
+
+import asyncio
+import itertools
+import logging
+import os
+import re
+from pathlib import Path
+
+from lambent.worker.sandbox.api import BackendReport, Sandbox, SandboxError, SandboxSpec, SandboxTemplate
+from lambent.worker.sandbox.linux import probe, wire
+from lambent.worker.sandbox.linux.cgroup_hierarchies import Hierarchy, find_hierarchies
+from lambent.worker.sandbox.linux.cgroups import Cgroups
+from lambent.worker.sandbox.linux.sandbox import LinuxSandbox
+from lambent.worker.sandbox.linux.seccomp import build_filter
+from lambent.worker.sandbox.linux.spawner_client import ReadyChannel, SpawnerClient
+
+logger = logging.getLogger(__name__)
+
+USER_ID = 993  # AWS's, as seen inside
+GROUP_ID = 990
+USER_NAME = "sbx_user1051"
+
+# On the host every sandbox is a user of its own. The range is above what distributions hand out to user namespaces
+# (/etc/subuid) and to systemd's services and containers, and below 2^31, which some tools take for negative.
+_FIRST_HOST_ID = 0x70000000
+_HOST_IDS = 0x00100000
+
+_SANDBOX_ID = re.compile(r"[A-Za-z0-9_-][A-Za-z0-9_.-]{0,127}")
+
+
+class LinuxBackend:
+    """`SandboxBackend` on Linux system calls; needs root. `instance_id` names this server among others on the host,
+    the same at every start: what an earlier run with that name left is removed. No two may run at once. `state_dir`:
+    a directory of this server's own, where the places of its cgroups are noted for the next start."""
+
+    def __init__(self, instance_id: str, state_dir: Path) -> None:
+        self._cgroups = Cgroups(instance_id, _host_hierarchies())
+        self._state_dir = state_dir
+        self._filter = b""
+        self._spawners: dict[SandboxTemplate, asyncio.Task[SpawnerClient]] = {}
+        self._sandboxes: dict[str, LinuxSandbox] = {}
+        self._host_ids = itertools.cycle(range(_FIRST_HOST_ID, _FIRST_HOST_ID + _HOST_IDS))
+        self._host_ids_taken: dict[str, int] = {}
+        self._hierarchy_fds: tuple[int, ...] = ()
+        self._running = False
+
+    @property
+    def name(self) -> str:
+        return "linux"
+
+    def report(self) -> BackendReport:
+        return probe.report(_host_hierarchies())
+
+    async def start(self) -> None:
+        """Raises `SandboxError` when this host cannot run sandboxes."""
+        report = self.report()
+        if not report.usable:
+            raise SandboxError(report.reason)
+        self._filter = build_filter(os.uname().machine)
+        self._state_dir.mkdir(parents=True, exist_ok=True)
+        self._cgroups.claim(noted_in=self._state_dir / "cgroups")
+        self._hierarchy_fds = tuple(os.open(base, os.O_RDONLY | os.O_DIRECTORY) for base in self._cgroups.bases)
+        self._running = True
+
+    async def prepare(self, template: SandboxTemplate) -> None:
+        await self._spawner(template)
+
+    async def launch(self, template: SandboxTemplate, spec: SandboxSpec) -> Sandbox:
+        _check(spec)
+        if spec.sandbox_id in self._sandboxes:
+            raise SandboxError(f"sandbox {spec.sandbox_id} is there already")
+        spawner = await self._spawner(template)
+        sandbox, inside = self._make(spec)
+        spawner.add(sandbox)
+        ready = ReadyChannel()
+        try:
+            descriptors = (inside[0], ready.theirs.fileno(), *inside[1:])
+            try:
+                await spawner.launch(self._launch_message(spec), descriptors)
+            finally:
+                ready.theirs.close()
+                for descriptor in inside:
+                    os.close(descriptor)
+            sandbox.started(await ready.started(), spec.limits.cpus)
+        except BaseException as error:
+            sandbox.kill()
+            sandbox.close_handed_out()
+            if not isinstance(error, SandboxError):
+                raise
+            exit_ = await sandbox.wait()
+            why = " (out of memory)" if exit_.oom_killed else ""
+            raise SandboxError(f"sandbox {spec.sandbox_id}: {error}{why}") from error
+        finally:
+            ready.close()
+        return sandbox
+
+    async def release(self, template: SandboxTemplate) -> None:
+        task = self._spawners.pop(template, None)
+        if task is not None:
+            await _stop(task)
+
+    async def close(self) -> None:
+        self._running = False
+        tasks = list(self._spawners.values())
+        self._spawners.clear()
+        await asyncio.gather(*(_stop(task) for task in tasks))
+        for sandbox in list(self._sandboxes.values()):  # of spawners that had died before
+            sandbox.kill()
+            await sandbox.wait()
+        for descriptor in self._hierarchy_fds:
+            os.close(descriptor)
+        self._hierarchy_fds = ()
+        self._cgroups.close()
+
+    async def _spawner(self, template: SandboxTemplate) -> SpawnerClient:
+        """The template's spawner; starts it if there is none, or if it died."""
+        if not self._running:
+            raise SandboxError("the sandbox backend is not running")
+        task = self._spawners.get(template)
+        if task is None or (task.done() and (task.cancelled() or task.exception() or not task.result().alive)):
+            task = self._spawners[template] = asyncio.create_task(self._start_spawner(template))
+        return await asyncio.shield(task)
+
+    async def _start_spawner(self, template: SandboxTemplate) -> SpawnerClient:
+        spawner = SpawnerClient(template.name)
+        born_in = [at for at, h in enumerate(self._cgroups.hierarchies) if h.version == 2]
+        message = wire.Template(
+            attached_to=tuple(at for at, h in enumerate(self._cgroups.hierarchies) if h.version == 1),
+            binds=tuple((str(bind.source.resolve()), bind.target) for bind in template.binds),
+            born_in=born_in[0] if born_in else None,
+            directories=template.directories,
+            group=GROUP_ID,
+            instance_directory=self._cgroups.directory,
+            seccomp=self._filter,
+            user=USER_ID,
+            user_name=USER_NAME,
+        )
+        await spawner.start(message, self._hierarchy_fds)
+        return spawner
+
+    def _make(self, spec: SandboxSpec) -> tuple[LinuxSandbox, list[int]]:
+        """The sandbox, without a process yet, and the descriptors to pass inside: output [, telemetry] [, status]."""
+        cgroup = self._cgroups.create(spec.sandbox_id, spec.limits)
+        output_read, output_write = _pipe()
+        telemetry_read, telemetry_write = _pipe() if spec.telemetry_fd is not None else (None, None)
+        status_read, status_write = _pipe() if spec.init else (None, None)
+        sandbox = LinuxSandbox(spec.sandbox_id, cgroup, output_read, telemetry_read, status_read, self._forget)
+        self._sandboxes[spec.sandbox_id] = sandbox
+        taken = set(self._host_ids_taken.values())
+        self._host_ids_taken[spec.sandbox_id] = next(host_id for host_id in self._host_ids if host_id not in taken)
+        return sandbox, [fd for fd in (output_write, telemetry_write, status_write) if fd is not None]
+
+    def _forget(self, sandbox: LinuxSandbox) -> None:
+        self._sandboxes.pop(sandbox.sandbox_id, None)
+        self._host_ids_taken.pop(sandbox.sandbox_id, None)
+
+    def _launch_message(self, spec: SandboxSpec) -> wire.Launch:
+        return wire.Launch(
+            argv=tuple(os.fsencode(argument) for argument in spec.argv),
+            cwd=spec.cwd,
+            descriptors=spec.limits.descriptors,
+            env={os.fsencode(name): os.fsencode(value) for name, value in spec.env.items()},
+            host_id=self._host_ids_taken[spec.sandbox_id],
+            hostname=spec.hostname,
+            init=spec.init,
+            listen=spec.listen,
+            processes=None if "pids" in self._cgroups.uses else spec.limits.processes,
+            sandbox_id=spec.sandbox_id,
+            telemetry_fd=spec.telemetry_fd,
+            tmp_bytes=spec.limits.tmp_bytes,
+        )
+
+
+async def _stop(task: asyncio.Task[SpawnerClient]) -> None:
+    try:
+        spawner = await task
+    except SandboxError:
+        return  # it never started; whoever asked for it was told why
+    await spawner.stop()
+
+
+def _pipe() -> tuple[int, int]:
+    read, write = os.pipe()
+    os.set_blocking(read, False)
+    return read, write
+
+
+def _check(spec: SandboxSpec) -> None:
+    """Refuse what the kernel would refuse in a less telling way, or what would reach outside."""
+    if not _SANDBOX_ID.fullmatch(spec.sandbox_id):
+        raise SandboxError(f"not a sandbox id: {spec.sandbox_id!r}")
+    if not spec.argv:
+        raise SandboxError(f"sandbox {spec.sandbox_id}: no program")
+    texts = [*spec.argv, *spec.env.values(), spec.cwd, spec.hostname]
+    if any("\0" in text for text in texts) or any(not name or "=" in name or "\0" in name for name in spec.env):
+        raise SandboxError(f"sandbox {spec.sandbox_id}: a program's arguments and environment cannot hold that")
+    if spec.telemetry_fd is not None and not 3 <= spec.telemetry_fd < spec.limits.descriptors:
+        raise SandboxError(f"sandbox {spec.sandbox_id}: {spec.telemetry_fd} cannot be the telemetry descriptor")
+    if len(spec.listen) > wire.MAX_DESCRIPTORS:
+        raise SandboxError(f"sandbox {spec.sandbox_id}: more than {wire.MAX_DESCRIPTORS} ports to listen on")
+
+
+def _host_hierarchies() -> tuple[Hierarchy, ...]:
+    return find_hierarchies(Path("/proc/self/mountinfo").read_text(), Path("/proc/self/cgroup").read_text())

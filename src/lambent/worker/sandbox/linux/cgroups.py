@@ -1,0 +1,321 @@
+"""Limits on sandboxes by cgroups, of either version or a mixture: cgroup v2 (Documentation/admin-guide/cgroup-v2.rst)
+and v1 (cgroup-v1/memory.rst, sched-bwc.rst, freezer-subsystem.rst).
+
+Each hierarchy gets one directory for this server (`lambent-` and 8 hexadecimal digits of its instance id) below the
+server's own cgroup, and in it one per sandbox. What a version calls things is in tables; all else is the same.
+
+/tmp and /dev/shm are tmpfs and count as the sandbox's memory.
+"""
+
+from __future__ import annotations
+
+import asyncio
+import contextlib
+import errno
+import hashlib
+import logging
+import os
+import signal
+import time
+from collections.abc import Iterator, Sequence
+from pathlib import Path
+
+from lambent.worker.sandbox.api import SandboxError, SandboxLimits
+from lambent.worker.sandbox.linux.cgroup_hierarchies import WANTED, Hierarchy
+
+logger = logging.getLogger(__name__)
+
+CPU_PERIOD_US = 20_000  # short, so that a small share stalls often and briefly instead of for 90 ms at a time
+_MIN_QUOTA_US = 1_000  # the kernel's
+_MAX_PERIOD_US = 1_000_000
+
+_PEAK = {1: "memory.max_usage_in_bytes", 2: "memory.peak"}
+_CURRENT = {1: "memory.usage_in_bytes", 2: "memory.current"}
+_OOM = {1: "memory.oom_control", 2: "memory.events"}
+_FREEZE = {1: ("freezer.state", "FROZEN", "THAWED"), 2: ("cgroup.freeze", "1", "0")}
+
+_REMOVE_ATTEMPTS = 60  # waits 1, 2, 4, … 50 ms: about 2.5 s
+
+
+def instance_directory(instance_id: str) -> str:
+    """The name of a server's directory in each hierarchy."""
+    return "lambent-" + hashlib.sha256(instance_id.encode()).hexdigest()[:8]
+
+
+def limit_files(version: int, uses: frozenset[str], limits: SandboxLimits) -> list[tuple[str, str, bool]]:
+    """(file, content, whether it must work) for the limits that hold from the start: memory and processes."""
+    files: list[tuple[str, str, bool]] = []
+    if "memory" in uses and version == 1:
+        amount = str(limits.memory_bytes)
+        files += [("memory.limit_in_bytes", amount, True)]
+        # Neither is there on every kernel; without swap neither is needed.
+        files += [("memory.memsw.limit_in_bytes", amount, False), ("memory.swappiness", "0", False)]
+    elif "memory" in uses:
+        files += [("memory.max", str(limits.memory_bytes), True)]
+        files += [("memory.swap.max", "0", False), ("memory.oom.group", "1", False)]
+    if "pids" in uses:
+        files += [("pids.max", str(limits.processes), True)]
+    return files
+
+
+def cpu_files(version: int, cpus: float) -> list[tuple[str, str]]:
+    """(file, content) for the share of CPU time; `cpus` 1.0 is one whole CPU."""
+    period = CPU_PERIOD_US
+    if cpus * period < _MIN_QUOTA_US:
+        period = min(_MAX_PERIOD_US, int(_MIN_QUOTA_US / cpus))
+    quota = max(_MIN_QUOTA_US, round(cpus * period))
+    if version == 1:
+        return [("cpu.cfs_period_us", str(period)), ("cpu.cfs_quota_us", str(quota))]
+    return [("cpu.max", f"{quota} {period}")]
+
+
+class SandboxCgroup:
+    """The cgroups of one sandbox, one per hierarchy; with no hierarchies, it limits and measures nothing."""
+
+    def __init__(self, sandbox_id: str, places: Sequence[tuple[Hierarchy, Path]]) -> None:
+        self._sandbox_id = sandbox_id
+        self._places = {use: (h.version, path) for h, path in places for use in h.uses}
+        self._directories = [path for _, path in places]
+
+    def limit_cpu(self, cpus: float) -> None:
+        """Not there while the sandbox is set up: at a small share, that alone would use up several periods."""
+        if "cpu" in self._places:
+            version, path = self._places["cpu"]
+            for name, content in cpu_files(version, cpus):
+                (path / name).write_text(content)
+
+    @property
+    def thaw_after_kill(self) -> bool:
+        """Whether frozen processes must be thawed to die."""
+        return "freezer" in self._places and self._places["freezer"][0] == 1
+
+    def freeze(self) -> None:
+        self._set_frozen(1)
+
+    def thaw(self) -> None:
+        self._set_frozen(2)
+
+    def _set_frozen(self, word: int) -> None:
+        if "freezer" in self._places:
+            version, path = self._places["freezer"]
+            with contextlib.suppress(FileNotFoundError):  # just ended
+                (path / _FREEZE[version][0]).write_text(_FREEZE[version][word])
+
+    def memory_peak_bytes(self) -> int:
+        return self._read_memory(_PEAK)
+
+    def memory_current_bytes(self) -> int:
+        return self._read_memory(_CURRENT)
+
+    def oom_kills(self) -> int:
+        """How many processes the kernel killed here for want of memory."""
+        if "memory" not in self._places:
+            return 0
+        version, path = self._places["memory"]
+        lines = (path / _OOM[version]).read_text().splitlines()
+        return next((int(line.split()[1]) for line in lines if line.startswith("oom_kill ")), 0)
+
+    def _read_memory(self, names: dict[int, str]) -> int:
+        if "memory" not in self._places:
+            return 0
+        version, path = self._places["memory"]
+        try:
+            return int((path / names[version]).read_text())
+        except FileNotFoundError:  # memory.peak is there from Linux 5.19 on
+            return 0
+
+    async def remove(self) -> None:
+        """Remove the directories; processes that are still inside are killed. A process that has just been reaped may
+        keep them busy for a moment."""
+        for attempt in range(_REMOVE_ATTEMPTS):
+            self._directories = [path for path in self._directories if not _try_remove(path)]
+            if not self._directories:
+                return
+            for path in self._directories:
+                kill_all(path)
+            await asyncio.sleep(min(0.05, 0.001 * 2**attempt))
+        logger.error("cgroup not removed", extra={"sandbox_id": self._sandbox_id, "directories": self._directories})
+
+
+class Cgroups:
+    """The cgroups of one server. `claim` first; `close` last."""
+
+    def __init__(self, instance_id: str, hierarchies: Sequence[Hierarchy]) -> None:
+        self.directory = instance_directory(instance_id)
+        self._found = tuple(hierarchies)
+        self.hierarchies: tuple[Hierarchy, ...] = ()
+        self._bases: tuple[Path, ...] = ()
+
+    @property
+    def uses(self) -> frozenset[str]:
+        """Which of memory, cpu, pids and freezer hold."""
+        return frozenset(use for h in self.hierarchies for use in h.uses)
+
+    @property
+    def bases(self) -> tuple[Path, ...]:
+        """The directories in which this server's directory lies, one per hierarchy."""
+        return self._bases
+
+    def claim(self, noted_in: Path) -> None:
+        """Make this server's directory in every hierarchy; what an earlier run left in it is killed and removed.
+        Hierarchies that cannot be written to are left out. Blocks for a moment only if there is something left.
+
+        `noted_in`: the file where the directories are noted, for the next run: that one may be started elsewhere in
+        the hierarchies.
+        """
+        self._remove_noted(noted_in)
+        claimed = []
+        for hierarchy in self._found:
+            base, uses = _enable(hierarchy)
+            if not uses:
+                continue
+            try:
+                _remove_tree(base / self.directory)
+                (base / self.directory).mkdir(exist_ok=True)
+                if hierarchy.version == 2:
+                    _enable_below(base / self.directory, uses)
+            except OSError as error:
+                logger.warning("cgroup hierarchy not usable: %s", error, extra={"directory": str(base)})
+                continue
+            claimed.append((Hierarchy(hierarchy.version, hierarchy.mount_point, hierarchy.own, uses), base))
+        self.hierarchies = tuple(h for h, _ in claimed)
+        self._bases = tuple(base for _, base in claimed)
+        noted_in.write_text("".join(f"{base / self.directory}\n" for base in self._bases))
+
+    def _remove_noted(self, noted_in: Path) -> None:
+        for line in noted_in.read_text().splitlines() if noted_in.exists() else ():
+            path = Path(line)
+            # Only what is certainly ours: the name, in a hierarchy that is mounted here.
+            if path.name == self.directory and any(path.is_relative_to(h.mount_point) for h in self._found):
+                _remove_tree(path)
+
+    def create(self, sandbox_id: str, limits: SandboxLimits) -> SandboxCgroup:
+        """Raises `SandboxError`; then nothing is left behind."""
+        places: list[tuple[Hierarchy, Path]] = []
+        try:
+            for hierarchy, base in zip(self.hierarchies, self._bases, strict=True):
+                path = base / self.directory / sandbox_id
+                path.mkdir()
+                places.append((hierarchy, path))
+                _write_limits(path, limit_files(hierarchy.version, hierarchy.uses, limits))
+        except OSError as error:
+            for _, path in places:
+                path.rmdir()
+            raise SandboxError(f"cgroup: {error}") from error
+        return SandboxCgroup(sandbox_id, places)
+
+    def close(self) -> None:
+        """Remove this server's directories, and whatever is still in them."""
+        for hierarchy, base in zip(self.hierarchies, self._bases, strict=True):
+            _remove_tree(base / self.directory)
+            if hierarchy.version == 2:
+                _leave_leaf(base)
+        self.hierarchies, self._bases = (), ()
+
+
+def _write_limits(path: Path, files: list[tuple[str, str, bool]]) -> None:
+    for name, content, required in files:
+        try:
+            (path / name).write_text(content)
+        except OSError:
+            if required:
+                raise
+
+
+def _enable(hierarchy: Hierarchy) -> tuple[Path, frozenset[str]]:
+    """Where this server's directory can be made, and what can be limited there.
+
+    v2 gives controllers only to children of cgroups without processes of their own (the root excepted). So a server
+    that is alone in its cgroup (a service, a container) moves into a leaf of it; one that shares its cgroup with
+    others' processes (started from a shell) goes below the root of the hierarchy, as container runtimes do.
+    """
+    wanted = hierarchy.uses & WANTED
+    if hierarchy.version == 1 or not wanted:
+        return hierarchy.own, hierarchy.uses
+    if _enable_below(hierarchy.own, wanted) or _move_to_leaf(hierarchy.own, wanted):
+        return hierarchy.own, hierarchy.uses
+    if _enable_below(hierarchy.mount_point, wanted):
+        return hierarchy.mount_point, hierarchy.uses
+    return hierarchy.own, frozenset({"freezer"})
+
+
+def _enable_below(directory: Path, controllers: frozenset[str]) -> bool:
+    content = " ".join(f"+{name}" for name in sorted(controllers & WANTED))
+    if not content:
+        return True
+    try:
+        (directory / "cgroup.subtree_control").write_text(content)
+    except OSError as error:
+        if error.errno not in (errno.EBUSY, errno.EACCES, errno.EPERM, errno.ENOENT, errno.EROFS):
+            raise
+        return False
+    return True
+
+
+_LEAF = "lambent-server"
+
+
+def _move_to_leaf(own: Path, controllers: frozenset[str]) -> bool:
+    try:
+        if (own / "cgroup.procs").read_text().split() != [str(os.getpid())]:
+            return False
+        (own / _LEAF).mkdir(exist_ok=True)
+        (own / _LEAF / "cgroup.procs").write_text(str(os.getpid()))
+    except OSError:
+        return False
+    return _enable_below(own, controllers)
+
+
+def _leave_leaf(own: Path) -> None:
+    if not (own / _LEAF).exists():
+        return
+    try:
+        (own / "cgroup.subtree_control").write_text(" ".join(f"-{name}" for name in sorted(WANTED)))
+        (own / "cgroup.procs").write_text(str(os.getpid()))
+        (own / _LEAF).rmdir()
+    except OSError as error:
+        logger.warning("cgroup not left: %s", error)
+
+
+def _remove_tree(path: Path) -> None:
+    """Kill what is in `path` and below, and remove it. Raises `OSError` if it stays."""
+    if not path.exists():
+        return
+    for attempt in range(_REMOVE_ATTEMPTS):
+        remaining = [child for child in [*_children(path), path] if not _try_remove(child)]
+        if not remaining:
+            return
+        for child in remaining:
+            kill_all(child)
+        time.sleep(min(0.05, 0.001 * 2**attempt))
+    raise OSError(errno.EBUSY, "cgroup stays busy", str(path))
+
+
+def _children(path: Path) -> Iterator[Path]:
+    return (child for child in path.iterdir() if child.is_dir())
+
+
+def _try_remove(path: Path) -> bool:
+    try:
+        path.rmdir()
+    except FileNotFoundError:
+        return True
+    except OSError as error:
+        if error.errno not in (errno.EBUSY, errno.ENOTEMPTY):
+            raise
+        return False
+    return True
+
+
+def kill_all(path: Path) -> None:
+    """SIGKILL every process in the cgroup at `path`, thawing it if need be. It may be gone."""
+    with contextlib.suppress(FileNotFoundError):
+        if (path / "cgroup.kill").exists():
+            (path / "cgroup.kill").write_text("1")
+            return
+        for pid in map(int, (path / "cgroup.procs").read_text().split()):
+            with contextlib.suppress(ProcessLookupError):
+                if pid != 0:  # 0: a process that our pid namespace does not show
+                    os.kill(pid, signal.SIGKILL)
+        if (path / "freezer.state").exists():
+            (path / "freezer.state").write_text("THAWED")

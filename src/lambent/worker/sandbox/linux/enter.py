@@ -1,0 +1,214 @@
+# pathlib costs too much to import:
+# ruff: noqa: PTH110
+"""From a freshly cloned process to the program of a sandbox: runs inside the new namespaces and never returns.
+
+Standard library only, and little of it. Everything is set up with the capabilities that the new user namespace gives;
+they are all dropped at the end, just before the program is executed.
+"""
+
+from __future__ import annotations
+
+import os
+import resource
+import struct
+from _signal import NSIG, SIG_DFL, SIG_SETMASK, SIGKILL, SIGSTOP, pthread_sigmask, signal  # type: ignore[import-not-found]
+from _socket import AF_INET, SO_REUSEADDR, SOCK_STREAM, SOL_SOCKET, sethostname, socket
+from fcntl import F_DUPFD_CLOEXEC, fcntl, ioctl
+
+from lambent.worker.sandbox.linux import syscalls, wire
+
+TYPE_CHECKING = False  # `typing` costs too much to import
+if TYPE_CHECKING:
+    from typing import NoReturn
+
+_SIOCGIFFLAGS = 0x8913
+_SIOCSIFFLAGS = 0x8914
+_IFF_UP = 0x1
+_BACKLOG = 1024
+_SHM_BYTES = 64 << 20
+_OOM_SCORE_ADJUSTMENT = b"500"  # when the host runs out of memory, sandboxes go before the server
+# What Docker hides or makes read-only in /proc; most of it is root's alone anyway.
+_HIDDEN_FILES = (
+    "cmdline", "config.gz", "kcore", "key-users", "keys", "kmsg", "latency_stats", "sched_debug", "timer_list",
+)  # fmt: skip
+_HIDDEN_DIRECTORIES = ("acpi", "asound", "scsi")
+_READ_ONLY = ("bus", "fs", "irq", "sys", "sysrq-trigger")
+_FIRST_FREE_DESCRIPTOR = 3
+
+
+class Descriptors:
+    """Those that a new sandbox starts with, apart from the standard ones."""
+
+    __slots__ = ("go", "output", "ready", "status", "telemetry")
+
+    def __init__(self, output: int, ready: int, telemetry: int | None, status: int | None, go: int) -> None:
+        self.output = output
+        self.ready = ready
+        self.telemetry = telemetry
+        self.status = status
+        self.go = go
+
+
+def run(template: wire.Template, launch: wire.Launch, descriptors: Descriptors, last_capability: int) -> NoReturn:
+    """Set up the sandbox and execute its program; on failure tell the server which step failed, and exit."""
+    entry = _Entry(template, launch, descriptors, last_capability)
+    try:
+        entry.run()
+    except OSError as error:
+        _report_failure(descriptors.ready, f"{entry.step}: {error.filename or ''}".rstrip(": "), error.errno or 0)
+    except BaseException as error:  # noqa: BLE001 - supervision point: a forked process must never return to the spawner's code
+        _report_failure(descriptors.ready, f"{entry.step}: {error!r}", 0)
+    os._exit(127)
+
+
+def _report_failure(ready: int, step: str, number: int) -> None:
+    wire.send(socket(fileno=ready), ("failed", step, number))
+
+
+class _Entry:
+    def __init__(
+        self, template: wire.Template, launch: wire.Launch, descriptors: Descriptors, last_capability: int
+    ) -> None:
+        self.template = template
+        self.launch = launch
+        self.descriptors = descriptors
+        self.last_capability = last_capability
+        self.step = ""
+
+    def run(self) -> None:
+        self.step = "prepare the process"
+        _become_ordinary_process()
+        self.step = "set up the network"
+        sethostname(self.launch.hostname)
+        listeners = self._network()
+        self.step = "wait for the spawner"
+        if os.read(self.descriptors.go, 1) != b"g":
+            os._exit(127)  # the spawner is gone, and with it everybody who would want to know
+        self.step = "set up the file system"
+        _write_file("/proc/self/oom_score_adj", _OOM_SCORE_ADJUSTMENT)
+        syscalls.unshare(syscalls.CLONE_NEWCGROUP)  # only now are we where the new namespace's root shall be
+        self._mounts()
+        self.step = "hand out the listening sockets"
+        ready = socket(fileno=self.descriptors.ready)
+        wire.send(ready, ("listening",), tuple(listener.fileno() for listener in listeners))
+        ready.detach()
+        self.step = "arrange descriptors"
+        self._descriptors()
+        self.step = "drop privileges"
+        self._drop_privileges()
+        self.step = f"enter directory {self.launch.cwd}"
+        os.chdir(self.launch.cwd)
+        self.step = "install the seccomp filter"
+        syscalls.install_seccomp_filter(self.template.seccomp)
+        if self.launch.init:
+            self.step = "start the program"
+            self._stay_as_init()
+        self.step = "execute"
+        os.execve(self.launch.argv[0], self.launch.argv, self.launch.env)  # noqa: S606 - that is the point
+
+    def _network(self) -> list[socket]:
+        any_socket = socket(AF_INET, SOCK_STREAM)
+        request = struct.pack("16sh22x", b"lo", 0)
+        flags = struct.unpack_from("h", ioctl(any_socket, _SIOCGIFFLAGS, request), 16)[0]
+        ioctl(any_socket, _SIOCSIFFLAGS, struct.pack("16sh22x", b"lo", flags | _IFF_UP))
+        any_socket.close()
+        listeners = []
+        for port in self.launch.listen:
+            self.step = f"listen on port {port}"
+            listener = socket(AF_INET, SOCK_STREAM)
+            listener.setsockopt(SOL_SOCKET, SO_REUSEADDR, 1)
+            listener.bind(("127.0.0.1", port))
+            listener.listen(_BACKLOG)
+            listeners.append(listener)
+        return listeners
+
+    def _mounts(self) -> None:
+        flags = syscalls.MS_NOSUID | syscalls.MS_NODEV
+        user, group = self.template.user, self.template.group
+        syscalls.mount("proc", "/proc", "proc", flags | syscalls.MS_NOEXEC)
+        _cover_proc()
+        tmp = f"mode=700,uid={user},gid={group},size={self.launch.tmp_bytes}"
+        syscalls.mount("tmpfs", "/tmp", "tmpfs", flags, tmp)  # noqa: S108 - the sandbox's own
+        shm = f"mode=1777,uid={user},gid={group},size={_SHM_BYTES}"
+        syscalls.mount("tmpfs", "/dev/shm", "tmpfs", flags | syscalls.MS_NOEXEC, shm)  # noqa: S108 - the same
+
+    def _descriptors(self) -> None:
+        """0: /dev/null, 1 and 2: output, telemetry at its number; all others are closed on execution."""
+        wanted, places = self.descriptors, self.launch
+        above = max(_FIRST_FREE_DESCRIPTOR, (places.telemetry_fd or 0) + 1)
+        output, wanted.ready = _move_above(wanted.output, above), _move_above(wanted.ready, above)
+        telemetry = None if wanted.telemetry is None else _move_above(wanted.telemetry, above)
+        wanted.status = None if wanted.status is None else _move_above(wanted.status, above)
+        os.dup2(os.open("/dev/null", os.O_RDONLY), 0)
+        os.dup2(output, 1)
+        os.dup2(output, 2)
+        syscalls.close_on_exec(_FIRST_FREE_DESCRIPTOR)
+        if telemetry is not None and places.telemetry_fd is not None:
+            os.dup2(telemetry, places.telemetry_fd)
+
+    def _drop_privileges(self) -> None:
+        launch, template = self.launch, self.template
+        resource.setrlimit(resource.RLIMIT_CORE, (0, 0))
+        resource.setrlimit(resource.RLIMIT_NOFILE, (launch.descriptors, launch.descriptors))
+        if launch.processes is not None:
+            resource.setrlimit(resource.RLIMIT_NPROC, (launch.processes, launch.processes))
+        syscalls.join_new_session_keyring()
+        os.setresgid(template.group, template.group, template.group)
+        syscalls.prctl(syscalls.PR_SET_KEEPCAPS, 1)
+        os.setresuid(template.user, template.user, template.user)
+        syscalls.drop_capabilities(self.last_capability)
+        syscalls.prctl(syscalls.PR_SET_NO_NEW_PRIVS, 1)
+        syscalls.prctl(syscalls.PR_SET_DUMPABLE, 0)
+        syscalls.prctl(syscalls.PR_SET_PDEATHSIG, SIGKILL)  # the change of user has cleared it
+
+    def _stay_as_init(self) -> None:
+        """Fork: the child returns, to execute the program; the parent stays as pid 1, which reaps what is orphaned and
+        ends, and with it everything in the sandbox, when the program ends."""
+        program = os.fork()
+        if program == 0:
+            os.setsid()
+            return
+        status_pipe = self.descriptors.status
+        assert status_pipe is not None  # noqa: S101 - the server sends one whenever it asks for an init
+        syscalls.close_descriptors(0, status_pipe - 1)
+        syscalls.close_descriptors(status_pipe + 1)
+        while True:
+            pid, status = os.waitpid(-1, 0)
+            if pid == program:
+                os.write(status_pipe, wire.STATUS.pack(status))
+                os._exit(0)
+
+
+def _become_ordinary_process() -> None:
+    syscalls.prctl(syscalls.PR_SET_PDEATHSIG, SIGKILL)
+    for number in range(1, NSIG):
+        if number not in (SIGKILL, SIGSTOP, 32, 33):  # 32 and 33 are libc's own
+            signal(number, SIG_DFL)
+    pthread_sigmask(SIG_SETMASK, ())
+    os.umask(0o022)
+    os.setsid()
+
+
+def _cover_proc() -> None:
+    for name in _HIDDEN_FILES:
+        if os.path.exists(f"/proc/{name}"):
+            syscalls.mount("/dev/null", f"/proc/{name}", None, syscalls.MS_BIND)
+    for name in _HIDDEN_DIRECTORIES:
+        if os.path.exists(f"/proc/{name}"):
+            syscalls.mount("tmpfs", f"/proc/{name}", "tmpfs", syscalls.MS_RDONLY, "size=4k")
+    for name in _READ_ONLY:
+        if os.path.exists(f"/proc/{name}"):
+            syscalls.mount(f"/proc/{name}", f"/proc/{name}", None, syscalls.MS_BIND)
+            syscalls.set_mount_flags(f"/proc/{name}", syscalls.MOUNT_ATTR_RDONLY)
+
+
+def _move_above(descriptor: int, lowest: int) -> int:
+    return fcntl(descriptor, F_DUPFD_CLOEXEC, lowest)
+
+
+def _write_file(path: str, content: bytes) -> None:
+    descriptor = os.open(path, os.O_WRONLY | os.O_CLOEXEC)
+    try:
+        os.write(descriptor, content)
+    finally:
+        os.close(descriptor)

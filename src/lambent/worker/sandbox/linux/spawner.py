@@ -1,0 +1,196 @@
+"""The spawner: a small single-threaded process per template that starts sandboxes and reaps them.
+
+Standard library only, and little of it (see `linux/__init__`). It is executed as a script of its own, with the socket
+to the server as its only argument, and lives until that socket ends; then it kills what it started.
+"""
+
+from __future__ import annotations
+
+import errno
+import os
+import select
+from _signal import SIG_IGN, SIGHUP, SIGINT, SIGKILL, SIGTERM, pidfd_send_signal, signal  # type: ignore[import-not-found]
+from _socket import socket
+
+from lambent.worker.sandbox.linux import enter, rootfs, syscalls, wire
+
+TYPE_CHECKING = False  # `typing` costs too much to import
+if TYPE_CHECKING:
+    from typing import Any
+
+_NAMESPACES = (
+    syscalls.CLONE_NEWUSER
+    | syscalls.CLONE_NEWNS
+    | syscalls.CLONE_NEWPID
+    | syscalls.CLONE_NEWNET
+    | syscalls.CLONE_NEWIPC
+    | syscalls.CLONE_NEWUTS
+)
+_GONE = (errno.ENOENT, errno.EPIPE, errno.ECONNRESET)
+
+
+def main(control_fd: int) -> None:
+    """Build the template, then serve until the server closes the socket or dies."""
+    for number in (SIGINT, SIGHUP, SIGTERM):  # a Ctrl-C at the server's terminal is the server's business
+        signal(number, SIG_IGN)
+    syscalls.set_process_name(b"lambent-spawner")
+    os.umask(0o022)
+    os.setgroups([])
+    control = socket(fileno=control_fd)
+    message, hierarchies = wire.receive(control)
+    if message is None:
+        return
+    fields: Any = message[1:]
+    template = wire.Template(*fields)
+    try:
+        rootfs.build(template)
+    except OSError as error:
+        wire.send(control, ("template_failed", rootfs.Step.now, error.errno or 0))
+        return
+    wire.send(control, ("template_ready",))
+    _Spawner(control, template, hierarchies).serve()
+
+
+class _Spawner:
+    def __init__(self, control: socket, template: wire.Template, hierarchies: tuple[int, ...]) -> None:
+        self._control = control
+        self._template = template
+        self._hierarchies = hierarchies
+        self._last_capability = syscalls.last_capability()
+        self._sandboxes: dict[int, tuple[int, str]] = {}  # pidfd: (pid, sandbox id)
+        self._poll = select.poll()
+
+    def serve(self) -> None:
+        self._poll.register(self._control.fileno(), select.POLLIN)
+        while True:
+            for descriptor, _ in self._poll.poll():
+                if descriptor != self._control.fileno():
+                    self._reap(descriptor)
+                elif not self._serve_one():
+                    self._end()
+                    return
+
+    def _serve_one(self) -> bool:
+        """Handle one message; False at the end of the socket."""
+        try:
+            message, descriptors = wire.receive(self._control)
+        except ConnectionResetError:
+            return False
+        if message is None:
+            return False
+        fields: Any = message[1:]
+        launch = wire.Launch(*fields)
+        try:
+            pid, pidfd = self._launch(launch, descriptors)
+        except OSError as error:
+            self._tell(("launch_failed", launch.sandbox_id, str(error.filename), error.errno or 0))
+        else:
+            self._sandboxes[pidfd] = (pid, launch.sandbox_id)
+            self._poll.register(pidfd, select.POLLIN)
+            self._tell(("launched", launch.sandbox_id, pid), (pidfd,))
+        finally:
+            for descriptor in descriptors:
+                os.close(descriptor)
+        return True
+
+    def _launch(self, launch: wire.Launch, received: tuple[int, ...]) -> tuple[int, int]:
+        rest = list(received[2:])
+        telemetry = None if launch.telemetry_fd is None else rest.pop(0)
+        status = rest.pop(0) if launch.init else None
+        go_read, go_write = os.pipe()
+        try:
+            pid, pidfd = self._clone(launch.sandbox_id)
+            if pid == 0:
+                os.close(go_write)
+                self._control.close()
+                descriptors = enter.Descriptors(received[0], received[1], telemetry, status, go_read)
+                enter.run(self._template, launch, descriptors, self._last_capability)
+            try:
+                self._admit(pid, launch)
+                os.write(go_write, b"g")
+            except OSError:
+                pidfd_send_signal(pidfd, SIGKILL)
+                os.waitpid(pid, 0)
+                os.close(pidfd)
+                raise
+        finally:
+            os.close(go_read)
+            os.close(go_write)
+        return pid, pidfd
+
+    def _clone(self, sandbox_id: str) -> tuple[int, int]:
+        if self._template.born_in is None:
+            return syscalls.clone3(_NAMESPACES, None)
+        directory = os.open(
+            self._group(sandbox_id), os.O_RDONLY | os.O_DIRECTORY, dir_fd=self._hierarchies[self._template.born_in]
+        )
+        try:
+            return syscalls.clone3(_NAMESPACES, directory)
+        finally:
+            os.close(directory)
+
+    def _admit(self, pid: int, launch: wire.Launch) -> None:
+        """Give the new process its ids and its limits."""
+        template = self._template
+        _write(f"/proc/{pid}/setgroups", "deny")
+        _write(f"/proc/{pid}/uid_map", f"{template.user} {launch.host_id} 1")
+        _write(f"/proc/{pid}/gid_map", f"{template.group} {launch.host_id} 1")
+        for index in template.attached_to:
+            _write(f"{self._group(launch.sandbox_id)}/cgroup.procs", str(pid), self._hierarchies[index])
+
+    def _group(self, sandbox_id: str) -> str:
+        return f"{self._template.instance_directory}/{sandbox_id}"
+
+    def _reap(self, pidfd: int) -> bool:
+        """Wait for the process, which has ended or is about to; False when the server cannot be told."""
+        pid, sandbox_id = self._sandboxes.pop(pidfd)
+        self._poll.unregister(pidfd)
+        _, status = os.waitpid(pid, 0)
+        os.close(pidfd)
+        return self._tell(("exit", sandbox_id, status))
+
+    def _tell(self, message: tuple[object, ...], descriptors: tuple[int, ...] = ()) -> bool:
+        try:
+            wire.send(self._control, message, descriptors)
+        except OSError as error:
+            if error.errno not in _GONE:
+                raise
+            return False  # the server is gone; the end of the socket, which comes next, ends us
+        return True
+
+    def _end(self) -> None:
+        """Kill every sandbox. The server removes their cgroups; when it is gone, we do."""
+        for pidfd, (_, sandbox_id) in self._sandboxes.items():
+            pidfd_send_signal(pidfd, SIGKILL)
+            self._thaw(sandbox_id)
+        for pidfd, (_, sandbox_id) in list(self._sandboxes.items()):
+            if not self._reap(pidfd):
+                self._remove_group(sandbox_id)
+
+    def _thaw(self, sandbox_id: str) -> None:
+        """A process frozen by the v1 freezer dies only once it is thawed."""
+        for hierarchy in self._hierarchies:
+            try:
+                _write(f"{self._group(sandbox_id)}/freezer.state", "THAWED", hierarchy)
+            except FileNotFoundError:
+                continue
+
+    def _remove_group(self, sandbox_id: str) -> None:
+        for hierarchy in self._hierarchies:
+            for name in (self._group(sandbox_id), self._template.instance_directory):
+                try:
+                    os.rmdir(name, dir_fd=hierarchy)
+                except OSError as error:
+                    # Busy: other spawners' sandboxes. Whatever stays, the server's next start removes.
+                    if error.errno not in (errno.ENOENT, errno.EBUSY, errno.ENOTEMPTY):
+                        raise
+
+
+def _write(path: str, text: str, directory: int | None = None) -> None:
+    descriptor = os.open(path, os.O_WRONLY | os.O_CLOEXEC, dir_fd=directory)
+    try:
+        os.write(descriptor, text.encode())
+    except OSError as error:
+        raise OSError(error.errno, error.strerror, f"write {text} to {path}") from None
+    finally:
+        os.close(descriptor)
