@@ -53,9 +53,10 @@ class FunctionVersion:
     """One version of a function (`$LATEST` or a number): everything that describes and runs it.
 
     `code_digest` names the tree and archive in the code store (`packaging`); `code_sha256` is its base64 form on the
-    wire; `code_size` is the archive's size and `code_unzipped_size` the tree's, in bytes. `environment_revision` changes exactly when running environments no longer fit (code, configuration), unlike
-    `revision_id`, which changes with every stored change. `without_effect` keeps, under their API names, the blocks
-    that are accepted, stored and answered but change nothing yet.
+    wire; `code_size` is the archive's size and `code_unzipped_size` the tree's, in bytes. `environment_revision`
+    changes exactly when running environments no longer fit (code, configuration), unlike `revision_id`, which changes
+    with every stored change. `without_effect` keeps, under their API names, the blocks that are accepted, stored and
+    answered but change nothing yet.
     """
 
     function: FunctionId
