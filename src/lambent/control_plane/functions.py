@@ -1,0 +1,275 @@
+"""The lifecycle of functions and versions: decide on what is stored, commit if it is still so, complete later."""
+
+from __future__ import annotations
+
+import asyncio
+import logging
+from collections.abc import Awaitable, Callable, Mapping, Sequence, Set
+from dataclasses import dataclass, replace
+
+from lambent.control_plane.code import CodeCollector
+from lambent.control_plane.configuration import (
+    Change,
+    already_exists,
+    decide_create,
+    decide_update_code,
+    decide_update_configuration,
+    with_code,
+)
+from lambent.control_plane.queries import FunctionQueries, StoredFunction
+from lambent.control_plane.requests import (
+    CreateRequest,
+    PublishRequest,
+    UpdateCodeRequest,
+    UpdateConfigurationRequest,
+)
+from lambent.control_plane.settling import Settling
+from lambent.control_plane.states import is_settled, refusal, update_in_progress
+from lambent.control_plane.validation import check_create, check_revision, check_settings, check_tags
+from lambent.control_plane.versions import decide_publish
+from lambent.model import limits
+from lambent.model.arn import FunctionId
+from lambent.model.clock import Clock
+from lambent.model.errors import CodeStorageExceededException, InvalidParameterValueException
+from lambent.model.function import FunctionRecord, FunctionVersion, version_key, versions_prefix
+from lambent.packaging.code_store import CodeStore, StoredPackage
+from lambent.store.api import FUNCTIONS, VERSIONS, ConflictError, Delete, Expect, Put, Store
+from lambent.store.api import Change as StoreChange
+
+logger = logging.getLogger(__name__)
+
+RoleCheck = Callable[[str], Awaitable[bool]]
+"""Does the role with this ARN exist, and does it trust lambda.amazonaws.com?"""
+
+_ATTEMPTS = 20  # a lost race means that somebody else's change went in: losing this often is not normal
+
+
+@dataclass(frozen=True, slots=True)
+class Settings:
+    """`require_roles`: refuse execution roles that cannot be assumed. Times in seconds of real time.
+
+    `settle_delay_s`: how long a function stays Pending, or an update InProgress. `settle_wait_s`: how long a change
+    waits for an earlier one before it is refused as AWS refuses it.
+    """
+
+    require_roles: bool = False
+    settle_delay_s: float = 0.005
+    settle_wait_s: float = 1.0
+
+
+async def _any_role(role: str) -> bool:
+    return bool(role)
+
+
+class FunctionsControlPlane:
+    """Functions of all accounts. `start` before use, `close` after; reading is `queries`."""
+
+    def __init__(
+        self,
+        store: Store,
+        code_store: CodeStore,
+        clock: Clock,
+        *,
+        settings: Settings | None = None,
+        role_check: RoleCheck | None = None,
+        digests_in_use: Callable[[], Set[str]] = frozenset,
+    ) -> None:
+        """`digests_in_use`: code that execution environments may still run from, whatever the store says."""
+        self._settings = settings or Settings()
+        if self._settings.require_roles and role_check is None:
+            raise ValueError("require_roles needs a role_check")
+        self._store = store
+        self._code_store = code_store
+        self._clock = clock
+        self._role_check = role_check or _any_role
+        self._digests_in_use = digests_in_use
+        self._settling = Settling(store, self._settings.settle_delay_s)
+        self._collector = CodeCollector(code_store, self._all_digests)
+        self.queries = FunctionQueries(store)
+
+    async def start(self) -> None:
+        """Complete what a stop or a crash left under way, and collect the code it left behind."""
+        for stored in await self._store.scan(FUNCTIONS, ""):
+            latest = FunctionRecord.from_document(stored.value).latest
+            if not is_settled(latest):
+                self._settling.begin(latest.function)
+        self._collector.start()
+
+    async def close(self) -> None:
+        """Stop. Nothing that was answered is lost."""
+        await self._settling.close()
+        await self._collector.close()
+
+    def collect_code(self) -> None:
+        """Have unused code removed soon: for who ends an environment that ran from old code."""
+        self._collector.want()
+
+    async def create(self, request: CreateRequest) -> FunctionVersion:
+        """CreateFunction. Raises InvalidParameterValueException, ResourceConflictException (the name is taken),
+        CodeStorageExceededException, and what the code store says about the archive."""
+        check_create(request)
+        await self._check_role(request.settings.role)
+        if await self.queries.find(request.function) is not None:
+            raise already_exists(request)
+        async with self._collector.change():
+            package = await self._add(request.function, request.zip_file)
+            change = decide_create(request, package, None, self._clock.now())
+            try:
+                await self._commit(change, 0)
+            except ConflictError:
+                self._collector.want()
+                raise already_exists(request) from None
+        return change.answer
+
+    async def update_code(self, request: UpdateCodeRequest) -> FunctionVersion:
+        """UpdateFunctionCode. Raises ResourceNotFoundException, PreconditionFailedException,
+        ResourceConflictException, CodeStorageExceededException, and what the code store says about the archive."""
+        found = await self._settled(request.function)
+        check_revision(found.record.latest, request.revision_id)
+        try:
+            async with self._collector.change():
+                package = await self._add(request.function, request.zip_file)
+                if request.dry_run:
+                    return with_code(found.record.latest, request, package)
+                return await self._update_code(request, package)
+        finally:
+            self._collector.want()
+
+    async def _update_code(self, request: UpdateCodeRequest, package: StoredPackage) -> FunctionVersion:
+        for _ in range(_ATTEMPTS):
+            found = await self._settled(request.function)
+            last = await self.queries.last_published(found.record) if request.publish else None
+            change = decide_update_code(found.record, last, request, package, self._clock.now())
+            if await self._committed(change, found):
+                return change.answer
+        raise update_in_progress(found.record.latest)
+
+    async def update_configuration(self, request: UpdateConfigurationRequest) -> FunctionVersion:
+        """UpdateFunctionConfiguration. Raises ResourceNotFoundException, InvalidParameterValueException,
+        PreconditionFailedException, ResourceConflictException."""
+        await self.queries.function(request.function)
+        check_settings(request.settings)
+        await self._check_role(request.settings.role)
+        for _ in range(_ATTEMPTS):
+            found = await self._settled(request.function)
+            change = decide_update_configuration(found.record, request, self._clock.now())
+            if await self._committed(change, found):
+                return change.answer
+        raise update_in_progress(found.record.latest)
+
+    async def publish(self, request: PublishRequest) -> FunctionVersion:
+        """PublishVersion. Raises ResourceNotFoundException, PreconditionFailedException,
+        InvalidParameterValueException, ResourceConflictException."""
+        for _ in range(_ATTEMPTS):
+            found = await self._settled(request.function)
+            last = await self.queries.last_published(found.record)
+            publication = decide_publish(found.record, last, request)
+            if publication is None and last is not None:
+                return last
+            if publication is not None:
+                change = Change(publication.record, publication.version, publication.version)
+                if await self._committed(change, found):
+                    return change.answer
+        raise update_in_progress(found.record.latest)
+
+    async def delete(self, function: FunctionId) -> None:
+        """DeleteFunction: the function, its versions, and all that is stored under it. Raises
+        ResourceNotFoundException."""
+        for _ in range(_ATTEMPTS):
+            found = await self.queries.function(function)
+            versions = await self._store.scan(VERSIONS, versions_prefix(function))
+            changes: list[StoreChange] = [Delete(FUNCTIONS, function.key, expect=found.revision)]
+            changes += [Delete(VERSIONS, version.key) for version in versions]
+            if await self._try(changes):
+                logger.info("Function is deleted", extra={"function_arn": function.arn})
+                self._collector.want()
+                return
+        raise update_in_progress(found.record.latest)
+
+    async def delete_version(self, function: FunctionId, number: str) -> None:
+        """DeleteFunction of a published version; one that does not exist is fine. Raises
+        ResourceNotFoundException if the function does not exist."""
+        for _ in range(_ATTEMPTS):
+            found = await self.queries.function(function)
+            expected = Expect(FUNCTIONS, function.key, found.revision)
+            if await self._try([expected, Delete(VERSIONS, version_key(function, number))]):
+                self._collector.want()
+                return
+        raise update_in_progress(found.record.latest)
+
+    async def change_tags(
+        self, function: FunctionId, *, add: Mapping[str, str] | None = None, remove: Sequence[str] = ()
+    ) -> None:
+        """TagResource and UntagResource. Raises ResourceNotFoundException, InvalidParameterValueException."""
+        for _ in range(_ATTEMPTS):
+            found = await self.queries.function(function)
+            kept = {key: value for key, value in found.record.tags.items() if key not in remove}
+            tags = {**kept, **(add or {})}
+            check_tags(tags)
+            changed = replace(found.record, tags=tags)
+            if await self._try([Put(FUNCTIONS, function.key, changed.to_document(), expect=found.revision)]):
+                return
+        raise update_in_progress(found.record.latest)
+
+    async def _settled(self, function: FunctionId) -> StoredFunction:
+        """The function once no creation or update of it is under way, which takes milliseconds.
+
+        Raises ResourceNotFoundException, or ResourceConflictException after `settle_wait_s`.
+        """
+        loop = asyncio.get_running_loop()
+        deadline = loop.time() + self._settings.settle_wait_s
+        while True:
+            found = await self.queries.function(function)
+            if is_settled(found.record.latest):
+                return found
+            left_s = deadline - loop.time()
+            if left_s <= 0:
+                raise refusal(found.record.latest)
+            await self._settling.wait(function, left_s)
+
+    async def _add(self, function: FunctionId, zip_file: bytes) -> StoredPackage:
+        package = await asyncio.to_thread(self._code_store.add_zip, zip_file)
+        usage = await self.queries.usage(function.account, function.region)
+        if usage.total_code_size + package.unzipped_size > limits.CODE_STORAGE_MAX_BYTES:
+            self._collector.want()
+            raise CodeStorageExceededException("Code storage limit exceeded.")
+        return package
+
+    async def _check_role(self, role: str | None) -> None:
+        if role is None or not self._settings.require_roles:
+            return
+        if not await self._role_check(role):
+            raise InvalidParameterValueException("The role defined for the function cannot be assumed by Lambda.")
+
+    async def _commit(self, change: Change, revision: int) -> None:
+        function = change.record.function
+        changes: list[StoreChange] = [
+            Put(FUNCTIONS, function.key, change.record.to_document(), expect=revision),
+        ]
+        if change.published is not None:
+            key = version_key(function, change.published.version)
+            changes.append(Put(VERSIONS, key, change.published.to_document(), expect=0))
+        await self._store.commit(changes)
+        logger.info(
+            "Function is stored",
+            extra={"function_arn": function.arn, "revision_id": change.record.latest.revision_id},
+        )
+        if not is_settled(change.record.latest):
+            self._settling.begin(function)
+
+    async def _committed(self, change: Change, found: StoredFunction) -> bool:
+        try:
+            await self._commit(change, found.revision)
+        except ConflictError:
+            return False
+        return True
+
+    async def _try(self, changes: Sequence[StoreChange]) -> bool:
+        try:
+            await self._store.commit(changes)
+        except ConflictError:
+            return False
+        return True
+
+    async def _all_digests(self) -> set[str]:
+        return await self.queries.code_digests() | self._digests_in_use()

@@ -1,0 +1,30 @@
+"""GetAccountSettings."""
+
+from __future__ import annotations
+
+from lambent.aws.context import Operations, Params, RequestContext
+from lambent.control_plane.functions import FunctionsControlPlane
+from lambent.model import limits
+
+
+class Account:
+    """What an account may have in a region, and what it has."""
+
+    def __init__(self, control_plane: FunctionsControlPlane) -> None:
+        self._control_plane = control_plane
+
+    def operations(self) -> Operations:
+        return {"GetAccountSettings": self.get_account_settings}
+
+    async def get_account_settings(self, ctx: RequestContext, _params: Params) -> Params:
+        usage = await self._control_plane.queries.usage(ctx.account, ctx.region)
+        return {
+            "AccountLimit": {
+                "TotalCodeSize": limits.CODE_STORAGE_MAX_BYTES,
+                "CodeSizeUnzipped": limits.UNZIPPED_MAX_BYTES,
+                "CodeSizeZipped": limits.ZIPPED_DIRECT_MAX_BYTES,
+                "ConcurrentExecutions": limits.ACCOUNT_CONCURRENCY,
+                "UnreservedConcurrentExecutions": limits.ACCOUNT_CONCURRENCY,
+            },
+            "AccountUsage": {"TotalCodeSize": usage.total_code_size, "FunctionCount": usage.function_count},
+        }

@@ -1,0 +1,86 @@
+"""Invoke and InvokeAsync: the API's shapes ↔ the data plane's frontend.
+
+https://docs.aws.amazon.com/lambda/latest/api/API_Invoke.html
+"""
+
+from __future__ import annotations
+
+import base64
+import binascii
+import json
+
+from lambent.aws.context import Operations, Params, RequestContext
+from lambent.invoke.frontend import Frontend, InvokeRequest, InvokeResponse
+from lambent.model import limits
+from lambent.model.errors import InvalidRequestContentException, ServiceError
+from lambent.services.lambda_.references import reference
+from lambent.services.lambda_.support import refuse_unsupported
+
+_NOT_ASYNCHRONOUS = (
+    "Asynchronous invocation is not offered by Lambent yet. Use the invocation type RequestResponse or DryRun."
+)
+
+
+class Invocations:
+    """The operations that run a function."""
+
+    def __init__(self, frontend: Frontend) -> None:
+        self._frontend = frontend
+
+    def operations(self) -> Operations:
+        return {"Invoke": self.invoke, "InvokeAsync": self.invoke_async}
+
+    async def invoke(self, ctx: RequestContext, params: Params) -> Params:
+        function = reference(ctx, params)
+        refuse_unsupported("Invoke", params)
+        invocation_type = params.get("InvocationType", "RequestResponse")
+        if invocation_type == "Event":
+            raise not_asynchronous()
+        request = InvokeRequest(
+            reference=function,
+            payload=bytes(params.get("Payload", b"")),
+            request_id=ctx.request_id,
+            log_tail=params.get("LogType") == "Tail",
+            client_context=decode_client_context(params.get("ClientContext")),
+            trace_header=ctx.request.headers.get("x-amzn-trace-id"),
+            dry_run=invocation_type == "DryRun",
+        )
+        response = await self._frontend.invoke(request)
+        return {"StatusCode": 204} if request.dry_run else _answer(response)
+
+    async def invoke_async(self, _ctx: RequestContext, _params: Params) -> Params:
+        raise not_asynchronous()
+
+
+def decode_client_context(given: str | None) -> bytes | None:
+    """X-Amz-Client-Context as JSON. Raises InvalidRequestContentException."""
+    if not given:
+        return None
+    if len(given) > limits.CLIENT_CONTEXT_MAX_BYTES:
+        raise InvalidRequestContentException(
+            f"Client context must be no more than {limits.CLIENT_CONTEXT_MAX_BYTES} bytes when base64-encoded."
+        )
+    try:
+        decoded = base64.b64decode(given, validate=True)
+        is_object = isinstance(json.loads(decoded), dict)
+    except (binascii.Error, ValueError, RecursionError):
+        is_object = False
+    if not is_object:
+        raise InvalidRequestContentException("Client context must be a valid Base64-encoded JSON object.")
+    return decoded
+
+
+def not_asynchronous() -> ServiceError:
+    """The place of asynchronous invocation."""
+    return ServiceError("NotImplementedException", _NOT_ASYNCHRONOUS, status=501)
+
+
+def _answer(response: InvokeResponse) -> Params:
+    answer: Params = {"StatusCode": 200, "Payload": response.payload}
+    if response.executed_version is not None:
+        answer["ExecutedVersion"] = response.executed_version
+    if response.function_error is not None:
+        answer["FunctionError"] = str(response.function_error)
+    if response.log_tail is not None:
+        answer["LogResult"] = base64.b64encode(response.log_tail).decode()
+    return answer

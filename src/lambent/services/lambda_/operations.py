@@ -1,0 +1,24 @@
+"""All operations of the Lambda API that are answered."""
+
+from __future__ import annotations
+
+from lambent.aws.context import Operations
+from lambent.control_plane.functions import FunctionsControlPlane
+from lambent.invoke.frontend import Frontend
+from lambent.services.lambda_.account import Account
+from lambent.services.lambda_.download import CodeDownloads
+from lambent.services.lambda_.functions import Functions
+from lambent.services.lambda_.invoke import Invocations
+from lambent.services.lambda_.tags import Tags
+from lambent.services.lambda_.versions import Versions
+
+
+def operations(control_plane: FunctionsControlPlane, frontend: Frontend, downloads: CodeDownloads) -> Operations:
+    """Operation name → handler. `downloads.handle` must be served under `download.CODE_PATH` besides."""
+    return {
+        **Functions(control_plane, downloads).operations(),
+        **Versions(control_plane).operations(),
+        **Account(control_plane).operations(),
+        **Tags(control_plane).operations(),
+        **Invocations(frontend).operations(),
+    }

@@ -1,0 +1,161 @@
+"""What each member of each operation does here: in force, stored without effect, or refused. One table.
+
+The coverage page is made from it, and `refuse_unsupported` enforces it. A member that is refused may still have
+harmless values, which ask for nothing: those pass.
+"""
+
+from __future__ import annotations
+
+from collections.abc import Mapping
+from dataclasses import dataclass
+from enum import Enum
+from typing import Any, Final
+
+from lambent.model.errors import InvalidParameterValueException
+
+
+class Effect(Enum):
+    """What giving a member does."""
+
+    EFFECTIVE = "effective"
+    WITHOUT_EFFECT = "stored or accepted, without effect"
+    REFUSED = "refused"
+
+
+@dataclass(frozen=True, slots=True)
+class Member:
+    """`harmless`: values of a refused member that ask for nothing (empty ones never do). `note`: what to do instead."""
+
+    effect: Effect
+    note: str = ""
+    harmless: tuple[object, ...] = ()
+
+
+_YES: Final = Member(Effect.EFFECTIVE)
+_USE_ZIP_FILE: Final = Member(Effect.REFUSED, "Give the deployment package as ZipFile.")
+
+
+def _idle(note: str) -> Member:
+    return Member(Effect.WITHOUT_EFFECT, note)
+
+
+def _no(note: str = "", *harmless: object) -> Member:
+    return Member(Effect.REFUSED, note, harmless)
+
+
+_SHARED_CONFIGURATION: Final[Mapping[str, Member]] = {
+    "FunctionName": _YES,
+    "Runtime": _YES,
+    "Role": _YES,
+    "Handler": _YES,
+    "Description": _YES,
+    "Timeout": _YES,
+    "MemorySize": _YES,
+    "Environment": _YES,
+    "EphemeralStorage": _YES,
+    "LoggingConfig": _YES,
+    "LoggingConfig.LogFormat": _idle("Log lines are written as text."),
+    "LoggingConfig.ApplicationLogLevel": _idle("Log lines are not filtered."),
+    "LoggingConfig.SystemLogLevel": _idle("Log lines are not filtered."),
+    "LoggingConfig.LogGroup": _YES,
+    "DeadLetterConfig": _idle("There are no asynchronous invocations yet."),
+    "TracingConfig": _idle("Nothing is traced."),
+    "KMSKeyArn": _idle("Environment variables are stored as they are."),
+    "SnapStart.ApplyOn": _no("", "None"),
+    "Layers": _no(),
+    "FileSystemConfigs": _no(),
+    "VpcConfig": _idle("Only an empty one is accepted."),
+    "VpcConfig.SubnetIds": _no(),
+    "VpcConfig.SecurityGroupIds": _no(),
+    "VpcConfig.Ipv6AllowedForDualStack": _no("", False),
+    "ImageConfig": _no(),
+    "DurableConfig": _no(),
+    "CapacityProviderConfig": _no(),
+    "RuntimeConfig": _no(),
+    "AcceleratorConfig": _no(),
+}
+
+_CODE: Final[Mapping[str, Member]] = {
+    "ZipFile": _YES,
+    "S3Bucket": _USE_ZIP_FILE,
+    "S3Key": _USE_ZIP_FILE,
+    "S3ObjectVersion": _USE_ZIP_FILE,
+    "S3ObjectStorageMode": _USE_ZIP_FILE,
+    "ImageUri": _USE_ZIP_FILE,
+    "SourceKMSKeyArn": _no(),
+}
+
+_PAGE: Final[Mapping[str, Member]] = {"Marker": _YES, "MaxItems": _YES}
+
+SUPPORT: Final[Mapping[str, Mapping[str, Member]]] = {
+    "CreateFunction": {
+        **_SHARED_CONFIGURATION,
+        **{f"Code.{name}": member for name, member in _CODE.items()},
+        "Publish": _YES,
+        "PublishTo": _no(),
+        "PackageType": _no("", "Zip"),
+        "Tags": _YES,
+        "CodeSigningConfigArn": _no(),
+        "Architectures": _YES,
+        "TenancyConfig": _no(),
+    },
+    "UpdateFunctionCode": {
+        **_CODE,
+        "FunctionName": _YES,
+        "Architectures": _YES,
+        "Publish": _YES,
+        "PublishTo": _no(),
+        "DryRun": _YES,
+        "RevisionId": _YES,
+    },
+    "UpdateFunctionConfiguration": {**_SHARED_CONFIGURATION, "RevisionId": _YES},
+    "GetFunction": {"FunctionName": _YES, "Qualifier": _YES},
+    "GetFunctionConfiguration": {"FunctionName": _YES, "Qualifier": _YES},
+    "ListFunctions": {
+        **_PAGE,
+        "FunctionVersion": _YES,
+        "MasterRegion": _idle("There are no replicas of Lambda@Edge functions."),
+    },
+    "DeleteFunction": {"FunctionName": _YES, "Qualifier": _YES},
+    "PublishVersion": {
+        "FunctionName": _YES,
+        "CodeSha256": _YES,
+        "Description": _YES,
+        "RevisionId": _YES,
+        "PublishTo": _no(),
+    },
+    "ListVersionsByFunction": {**_PAGE, "FunctionName": _YES},
+    "GetAccountSettings": {},
+    "ListTags": {"Resource": _YES},
+    "TagResource": {"Resource": _YES, "Tags": _YES},
+    "UntagResource": {"Resource": _YES, "TagKeys": _YES},
+    "Invoke": {
+        "FunctionName": _YES,
+        "InvocationType": _YES,
+        "LogType": _YES,
+        "ClientContext": _YES,
+        "Payload": _YES,
+        "Qualifier": _YES,
+        "TenantId": _no(),
+        "DurableExecutionName": _no(),
+    },
+    "InvokeAsync": {"FunctionName": _YES, "InvokeArgs": _no()},
+}
+
+
+def refuse_unsupported(operation: str, params: Mapping[str, Any]) -> None:
+    """Raise InvalidParameterValueException, naming the member, if a request asks for what is not offered yet."""
+    for path, member in SUPPORT[operation].items():
+        if member.effect is not Effect.REFUSED:
+            continue
+        value = _value(params, path)
+        if value is None or value in ("", [], {}, b"") or value in member.harmless:
+            continue
+        raise InvalidParameterValueException(f"{path} is not offered by Lambent yet. {member.note}".rstrip())
+
+
+def _value(params: Mapping[str, Any], path: str) -> object:
+    found: object = params
+    for name in path.split("."):
+        found = found.get(name) if isinstance(found, Mapping) else None
+    return found
