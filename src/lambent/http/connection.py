@@ -15,7 +15,7 @@ from typing import cast
 from lambent.http.exchange import HttpExchange
 from lambent.http.messages import Response
 from lambent.http.parsing import Phase, RequestParser
-from lambent.http.rendering import CONTINUE, Framing, RenderedHead, render
+from lambent.http.rendering import CONTINUE, Framing, render
 from lambent.http.roster import Roster
 from lambent.http.streaming import send_body
 
@@ -139,20 +139,20 @@ class HttpConnection(asyncio.Protocol):
 
     def answer(self, exchange: HttpExchange, response: Response) -> None:
         """Send `response`. Raises ValueError for one that cannot be sent."""
-        rendered = render(
+        head, keep_alive, framing, length = render(
             response,
-            keep_alive=exchange.keep_alive and not self._roster.stopping,
-            http10=exchange.http10,
-            head_only=exchange.request.head.method == "HEAD",
+            exchange.keep_alive and not self._roster.stopping,
+            exchange.http10,
+            exchange.request.head.method == "HEAD",
         )
         exchange.answered = True
         body = response.body
         if isinstance(body, bytes):
-            self._send(rendered, body)
-            self._answered(rendered.keep_alive)
+            self._send(head, body if framing is not Framing.NONE else b"")
+            self._answered(keep_alive)
         else:
-            self._write(rendered.head)
-            self._stream = self._roster.loop.create_task(self._send_stream(body, rendered))
+            self._write(head)
+            self._stream = self._roster.loop.create_task(self._send_stream(body, keep_alive, framing, length))
             self._roster.streams.add(self._stream)
             self._stream.add_done_callback(self._roster.streams.discard)
 
@@ -281,32 +281,30 @@ class HttpConnection(asyncio.Protocol):
 
     # Sending
 
-    def _send(self, rendered: RenderedHead, body: bytes) -> None:
-        if rendered.framing is Framing.NONE or not body:
-            self._write(rendered.head)
-        elif len(body) <= _JOIN_MAX_BYTES:
-            self._write(rendered.head + body)
+    def _send(self, head: bytes, body: bytes) -> None:
+        if len(body) <= _JOIN_MAX_BYTES:
+            self._write(head + body)
         else:
-            self._write(rendered.head)
+            self._write(head)
             self._write(body)
 
-    async def _send_stream(self, body: AsyncIterable[bytes], rendered: RenderedHead) -> None:
+    async def _send_stream(self, body: AsyncIterable[bytes], keep_alive: bool, framing: Framing, length: int) -> None:
         try:
-            await send_body(body, rendered, self)
+            await send_body(body, framing, length, self)
         except Exception:  # supervision point: half an answer is out; only breaking off tells the client
             logger.exception("a streamed response failed", extra={"server": self._roster.name})
             self._transport.abort()
         else:
             self._stream = None
             if not self._lost:
-                self._answered(rendered.keep_alive)
+                self._answered(keep_alive)
 
     def _send_refusal(self, response: Response) -> None:
         body = response.body
         if not isinstance(body, bytes):
             raise TypeError("a policy answers with bytes")
-        rendered = render(response, keep_alive=False, http10=False, head_only=self._parser.refusal_to_head)
-        self._send(rendered, body)
+        head, _, framing, _ = render(response, keep_alive=False, http10=False, head_only=self._parser.refusal_to_head)
+        self._send(head, body if framing is not Framing.NONE else b"")
         self._linger()
 
     # Closing

@@ -10,27 +10,23 @@ from typing import Protocol
 class Headers:
     """Header fields in the order received; names in lower case, values as Latin-1 text without outer space."""
 
-    __slots__ = ("_first", "items")
+    __slots__ = ("first", "items")
 
     def __init__(self, items: tuple[tuple[str, str], ...] = ()) -> None:
         self.items = items
-        self._first = dict(reversed(items))  # of several fields with one name, the first stays
-
-    @property
-    def distinct(self) -> int:
-        """How many different names there are."""
-        return len(self._first)
+        self.first = dict(reversed(items))
+        """Each name's first value."""
 
     def get(self, name: str) -> str | None:
         """The first field called `name` (given in lower case), or None."""
-        return self._first.get(name)
+        return self.first.get(name)
 
     def get_all(self, name: str) -> list[str]:
         """Every field called `name`, in order."""
         return [value for key, value in self.items if key == name]
 
     def __contains__(self, name: object) -> bool:
-        return name in self._first
+        return name in self.first
 
     def __iter__(self) -> Iterator[tuple[str, str]]:
         return iter(self.items)

@@ -14,12 +14,14 @@ import httptools
 
 from lambent.http.exchange import Answering, HttpExchange
 from lambent.http.limits import HttpLimits
-from lambent.http.messages import Policy, Request, RequestHead, Response
-from lambent.http.reading import MalformedRequestError, read_head
+from lambent.http.messages import Headers, Policy, Request, RequestHead, Response
+from lambent.http.reading import FIELD_NAMES, MalformedRequestError, read_head
 from lambent.http.roster import READ_MAX_BYTES
 
 # Body fragments below this are gathered in one growing buffer: a body sent byte by byte must not cost an object each.
 _SMALL_FRAGMENT_BYTES = 4_096
+
+_FEW_HEADERS = 100
 
 
 class Phase(enum.Enum):
@@ -79,9 +81,10 @@ class RequestParser:
         self._connection = connection
         self._policy = policy
         self._limits = limits
-        self._measure = limits.max_head_bytes < READ_MAX_BYTES
+        # A head that came in one read with few fields needs no measuring, unless the limits are tight.
+        self._measure = limits.max_head_bytes < READ_MAX_BYTES or limits.max_headers < _FEW_HEADERS
         self._url = b""
-        self._fields: list[tuple[bytes, bytes]] = []
+        self._fields: list[tuple[str, str]] = []
         self._head: RequestHead | None = None
         self._head_bytes = 0
         self._keep_alive = True
@@ -152,7 +155,8 @@ class RequestParser:
         self.phase = _HEAD
 
     def on_header(self, name: bytes, value: bytes) -> None:
-        self._fields.append((name, value))
+        # The parser lets no white space but spaces and tabs into a value, and keeps what trails it.
+        self._fields.append((FIELD_NAMES[name], value.strip().decode("latin-1")))
 
     def on_headers_complete(self) -> None:
         fields = self._fields
@@ -162,28 +166,29 @@ class RequestParser:
             self.phase = _BODY
             return
         parser = self._parser
-        version = parser.get_http_version()
+        headers = Headers(tuple(fields))
+        first = headers.first
+        keep_alive = parser.should_keep_alive()
+        # Without a word about it only HTTP/1.1 keeps alive; that saves httptools making up the text.
+        version = "1.1" if keep_alive and "connection" not in first else parser.get_http_version()
         try:
-            if self._measure or self._head_bytes:
+            if self._measure or self._head_bytes or len(fields) > _FEW_HEADERS:
                 self._check_size(fields)
-            if len(fields) > self._limits.max_headers:
-                raise MalformedRequestError(431, "too many header fields")
-            head = read_head(parser.get_method(), self._url, version, fields)
+            head = read_head(parser.get_method(), self._url, version, headers)
         except MalformedRequestError as error:
             self.refuse(error.status, error.reason)
             raise _RefusedError from error
         self.phase = _BODY
         self._head = head
-        self._keep_alive = parser.should_keep_alive()
+        self._keep_alive = keep_alive
         self._http10 = version == "1.0"
-        headers = head.headers
-        length = headers.get("content-length")
-        if length is not None:
+        if "content-length" in first:
+            length = first["content-length"]
             if length != "0":
                 self._admit_body(head, int(length))
-        elif "transfer-encoding" in headers:
+        elif "transfer-encoding" in first:
             self._admit_body(head, 0)
-        if "upgrade" in headers and parser.should_upgrade():
+        if "upgrade" in first and parser.should_upgrade():
             self._upgrading = True
 
     def on_body(self, data: bytes) -> None:
@@ -225,8 +230,8 @@ class RequestParser:
         if length > self._body_limit:
             self._refuse_body(head)
         self._body_seen = -1
-        expect = head.headers.get("expect")
-        self.continue_due = expect is not None and expect.lower() == "100-continue" and not self._http10
+        if "expect" in head.headers.first:
+            self.continue_due = head.headers.first["expect"].lower() == "100-continue" and not self._http10
 
     def _refuse_body(self, head: RequestHead | None) -> None:
         assert head is not None  # noqa: S101 - for the type checker; there is no body before a head
@@ -265,10 +270,12 @@ class RequestParser:
         status = 501 if isinstance(error, httptools.HttpParserInvalidMethodError) else 400
         self.refuse(status, str(error))
 
-    def _check_size(self, fields: list[tuple[bytes, bytes]]) -> None:
+    def _check_size(self, fields: list[tuple[str, str]]) -> None:
+        if len(fields) > self._limits.max_headers:
+            raise MalformedRequestError(431, "too many header fields")
         if self._measured(fields) > self._limits.max_head_bytes:
             raise MalformedRequestError(431, "request line and header fields too long")
 
-    def _measured(self, fields: list[tuple[bytes, bytes]]) -> int:
+    def _measured(self, fields: list[tuple[str, str]]) -> int:
         """The head so far, in bytes, without what httptools still holds of an unfinished field."""
         return len(self._url) + sum(len(name) + len(value) + 4 for name, value in fields)

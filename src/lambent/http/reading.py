@@ -1,4 +1,4 @@
-"""From the parser's raw fields to a `RequestHead`, or the reason why this is no request we answer.
+"""From the parser's fields to a `RequestHead`, or the reason why this is no request we answer.
 
 Pure. httptools (llhttp in its strict mode) has checked the grammar before; what is checked here are the rules about
 whole heads (RFC 9112), those against request smuggling twice on purpose.
@@ -38,44 +38,49 @@ class _Methods(dict[bytes, str]):
         return method
 
 
-_names = _Names()
+FIELD_NAMES = _Names()
+"""Field names as sent -> in lower case."""
+
 _methods = _Methods()
 
 
-def read_head(method: bytes, target: bytes, version: str, fields: list[tuple[bytes, bytes]]) -> RequestHead:
-    """The head of a request; `version` is "1.1" or "1.0". Raises MalformedRequestError."""
-    headers = Headers(tuple([(_names[name], value.decode("latin-1").strip(" \t")) for name, value in fields]))
-    if version != "1.1" and version != "1.0":
-        raise MalformedRequestError(505, "HTTP version not supported")
-    if method == b"CONNECT":
-        raise MalformedRequestError(501, "CONNECT is not supported")
-    _check_fields(headers, version, len(fields))
+def read_head(method: bytes, target: bytes, version: str, headers: Headers) -> RequestHead:
+    """The head of a request; `version` is "1.1", "1.0" or another. Raises MalformedRequestError."""
+    first = headers.first
+    if version != "1.1" or len(first) != len(headers.items) or "host" not in first or method == b"CONNECT":
+        _check_unusual(method, version, headers)
+    if "transfer-encoding" in first:
+        _check_coding(version, first)
+    elif "content-length" in first:
+        length = first["content-length"]
+        if not (length.isdigit() and length.isascii()):
+            raise MalformedRequestError(400, "invalid Content-Length")
     text = target.decode("latin-1")
     if "#" in text:
         raise MalformedRequestError(400, "fragment in request target")
-    origin = text if text[0] == "/" else _origin_form(text)
-    path, _, query = origin.partition("?")
+    path, _, query = (text if text[0] == "/" else _origin_form(text)).partition("?")
     return RequestHead(_methods[method], text, path, query, headers)
 
 
-def _check_fields(headers: Headers, version: str, count: int) -> None:
+def _check_unusual(method: bytes, version: str, headers: Headers) -> None:
+    if version not in ("1.1", "1.0"):
+        raise MalformedRequestError(505, "HTTP version not supported")
+    if method == b"CONNECT":
+        raise MalformedRequestError(501, "CONNECT is not supported")
     if "host" not in headers and version == "1.1":
         raise MalformedRequestError(400, "missing Host header")
-    if headers.distinct != count:
-        for name in ("host", "content-length", "transfer-encoding"):
-            if len(headers.get_all(name)) > 1:
-                raise MalformedRequestError(400, f"more than one {name} header")
-    coding = headers.get("transfer-encoding")
-    length = headers.get("content-length")
-    if coding is not None:
-        if length is not None:
-            raise MalformedRequestError(400, "both Content-Length and Transfer-Encoding")
-        if version == "1.0":
-            raise MalformedRequestError(400, "Transfer-Encoding in HTTP/1.0")
-        if coding.lower() != "chunked":
-            raise MalformedRequestError(501, "unsupported Transfer-Encoding")
-    elif length is not None and not (length.isascii() and length.isdigit()):
-        raise MalformedRequestError(400, "invalid Content-Length")
+    for name in ("host", "content-length", "transfer-encoding"):
+        if len(headers.get_all(name)) > 1:
+            raise MalformedRequestError(400, f"more than one {name} header")
+
+
+def _check_coding(version: str, first: dict[str, str]) -> None:
+    if "content-length" in first:
+        raise MalformedRequestError(400, "both Content-Length and Transfer-Encoding")
+    if version == "1.0":
+        raise MalformedRequestError(400, "Transfer-Encoding in HTTP/1.0")
+    if first["transfer-encoding"].lower() != "chunked":
+        raise MalformedRequestError(501, "unsupported Transfer-Encoding")
 
 
 def _origin_form(target: str) -> str:

@@ -5,7 +5,7 @@ from __future__ import annotations
 from collections.abc import AsyncIterable
 from typing import Protocol
 
-from lambent.http.rendering import LAST_CHUNK, Framing, RenderedHead, chunk
+from lambent.http.rendering import LAST_CHUNK, Framing, chunk
 
 # Pieces above this are sent as they are, their frame around them, instead of being copied into it.
 _COPY_MAX_BYTES = 64 * 1024
@@ -25,26 +25,26 @@ class Sink(Protocol):
         ...
 
 
-async def send_body(body: AsyncIterable[bytes], head: RenderedHead, sink: Sink) -> None:
-    """Send `body` as `head` promised. Raises BodyLengthError, and whatever `body` raises; closes `body` always."""
+async def send_body(body: AsyncIterable[bytes], framing: Framing, length: int, sink: Sink) -> None:
+    """Send `body` as its head promised. Raises BodyLengthError, and whatever `body` raises; closes `body` always."""
     try:
-        if head.framing is not Framing.NONE:
-            await _send_pieces(body, head, sink)
+        if framing is not Framing.NONE:
+            await _send_pieces(body, framing, length, sink)
     finally:
         close = getattr(body, "aclose", None)  # generators have it; an iterable need not
         if close is not None:
             await close()
 
 
-async def _send_pieces(body: AsyncIterable[bytes], head: RenderedHead, sink: Sink) -> None:
+async def _send_pieces(body: AsyncIterable[bytes], framing: Framing, length: int, sink: Sink) -> None:
     sent = 0
     async for piece in body:
         if not piece:
             continue
         sent += len(piece)
-        if head.framing is Framing.LENGTH and sent > head.length:
-            raise BodyLengthError(f"more than the promised {head.length} bytes")
-        if head.framing is not Framing.CHUNKED:
+        if framing is Framing.LENGTH and sent > length:
+            raise BodyLengthError(f"more than the promised {length} bytes")
+        if framing is not Framing.CHUNKED:
             sink.write(piece)
         elif len(piece) <= _COPY_MAX_BYTES:
             sink.write(chunk(piece))
@@ -53,7 +53,7 @@ async def _send_pieces(body: AsyncIterable[bytes], head: RenderedHead, sink: Sin
             sink.write(piece)
             sink.write(b"\r\n")
         await sink.drained()
-    if head.framing is Framing.CHUNKED:
+    if framing is Framing.CHUNKED:
         sink.write(LAST_CHUNK)
-    elif head.framing is Framing.LENGTH and sent != head.length:
-        raise BodyLengthError(f"{sent} of the promised {head.length} bytes")
+    elif framing is Framing.LENGTH and sent != length:
+        raise BodyLengthError(f"{sent} of the promised {length} bytes")
