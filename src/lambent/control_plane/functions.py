@@ -32,7 +32,7 @@ from lambent.model.arn import FunctionId
 from lambent.model.clock import Clock
 from lambent.model.errors import CodeStorageExceededException, InvalidParameterValueException
 from lambent.model.function import FunctionRecord, FunctionVersion, version_key, versions_prefix
-from lambent.packaging.code_store import CodeStore, StoredPackage
+from lambent.packaging.code_store import CodeStorageFullError, CodeStore, StoredPackage
 from lambent.store.api import FUNCTIONS, VERSIONS, ConflictError, Delete, Expect, Put, Store
 from lambent.store.api import Change as StoreChange
 
@@ -49,12 +49,14 @@ class Settings:
     """`require_roles`: refuse execution roles that cannot be assumed. Times in seconds of real time.
 
     `settle_delay_s`: how long a function stays Pending, or an update InProgress. `settle_wait_s`: how long a change
-    waits for an earlier one before it is refused as AWS refuses it.
+    waits for an earlier one before it is refused as AWS refuses it. `collect_again_s`: a little more than the code
+    store spares what was just added.
     """
 
     require_roles: bool = False
     settle_delay_s: float = 0.005
     settle_wait_s: float = 1.0
+    collect_again_s: float = 65.0
 
 
 async def _any_role(role: str) -> bool:
@@ -84,7 +86,7 @@ class FunctionsControlPlane:
         self._role_check = role_check or _any_role
         self._digests_in_use = digests_in_use
         self._settling = Settling(store, self._settings.settle_delay_s)
-        self._collector = CodeCollector(code_store, self._all_digests)
+        self._collector = CodeCollector(code_store, self._all_digests, self._settings.collect_again_s)
         self.queries = FunctionQueries(store)
 
     async def start(self) -> None:
@@ -111,14 +113,13 @@ class FunctionsControlPlane:
         await self._check_role(request.settings.role)
         if await self.queries.find(request.function) is not None:
             raise already_exists(request)
-        async with self._collector.change():
-            package = await self._add(request.function, request.zip_file)
-            change = decide_create(request, package, None, self._clock.now())
-            try:
-                await self._commit(change, 0)
-            except ConflictError:
-                self._collector.want()
-                raise already_exists(request) from None
+        package = await self._add(request.function, request.zip_file)
+        change = decide_create(request, package, None, self._clock.now())
+        try:
+            await self._commit(change, 0)
+        except ConflictError:
+            self._collector.want()
+            raise already_exists(request) from None
         return change.answer
 
     async def update_code(self, request: UpdateCodeRequest) -> FunctionVersion:
@@ -127,11 +128,10 @@ class FunctionsControlPlane:
         found = await self._settled(request.function)
         check_revision(found.record.latest, request.revision_id)
         try:
-            async with self._collector.change():
-                package = await self._add(request.function, request.zip_file)
-                if request.dry_run:
-                    return with_code(found.record.latest, request, package)
-                return await self._update_code(request, package)
+            package = await self._add(request.function, request.zip_file)
+            if request.dry_run:
+                return with_code(found.record.latest, request, package)
+            return await self._update_code(request, package)
         finally:
             self._collector.want()
 
@@ -228,7 +228,11 @@ class FunctionsControlPlane:
             await self._settling.wait(function, left_s)
 
     async def _add(self, function: FunctionId, zip_file: bytes) -> StoredPackage:
-        package = await asyncio.to_thread(self._code_store.add_zip, zip_file)
+        try:
+            package = await self._code_store.add_zip(zip_file)
+        except CodeStorageFullError as error:
+            logger.exception("There is no room for code")
+            raise CodeStorageExceededException("The disk that Lambent keeps code on is full.") from error
         usage = await self.queries.usage(function.account, function.region)
         if usage.total_code_size + package.unzipped_size > limits.CODE_STORAGE_MAX_BYTES:
             self._collector.want()

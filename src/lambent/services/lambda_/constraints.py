@@ -1,13 +1,11 @@
-"""Where Lambda's own checks say more, or something else, than the constraints of its service model.
-
-Handed to the request chain as overrides of the model: operation → path → constraints.
-"""
+"""What the request chain must know of Lambda beyond its service model: other constraints, and sizes of requests."""
 
 from __future__ import annotations
 
 from collections.abc import Mapping
 from typing import Any, Final
 
+from lambent.aws.service import BodyLimit
 from lambent.model import limits
 
 _FUNCTION_SETTINGS: Final[Mapping[str, Mapping[str, Any]]] = {
@@ -21,4 +19,11 @@ _FUNCTION_SETTINGS: Final[Mapping[str, Mapping[str, Any]]] = {
 OVERRIDES: Final[Mapping[str, Mapping[str, Mapping[str, Any]]]] = {
     "CreateFunction": _FUNCTION_SETTINGS,
     "UpdateFunctionConfiguration": _FUNCTION_SETTINGS,
+}
+"""Operation → path → constraints that replace the model's."""
+
+BODY_LIMITS: Final[Mapping[str, BodyLimit]] = {
+    "CreateFunction": BodyLimit(limits.CREATE_REQUEST_MAX_BYTES),
+    "UpdateFunctionCode": BodyLimit(limits.CREATE_REQUEST_MAX_BYTES),
+    "Invoke": BodyLimit(limits.SYNC_REQUEST_MAX_BYTES, "RequestTooLargeException", "InvokeFunction"),
 }

@@ -16,6 +16,7 @@ from pathlib import Path
 from typing import Final
 from urllib.parse import parse_qs, urlencode
 
+from lambent.http.coroutines import coroutine_handler
 from lambent.http.messages import Exchange, Response
 from lambent.model.function import FunctionVersion
 from lambent.packaging.code_store import CodeStore
@@ -42,13 +43,16 @@ async def load_secret(store: Store) -> bytes:
 
 
 class CodeDownloads:
-    """Makes the URLs and answers them. `now` is real time: a signature's age is not a policy."""
+    """Makes the URLs and answers them. `now` is real time: a signature's age is not a policy.
+
+    `handler` is to be served under CODE_PATH, and closed after the server.
+    """
 
     def __init__(self, secret: bytes, code_store: CodeStore, now: Callable[[], float] = time.time) -> None:
         self._secret = secret
         self._code_store = code_store
         self._now = now
-        self._tasks: set[asyncio.Task[None]] = set()
+        self.handler = coroutine_handler(self._answer, _failed)
 
     def location(self, endpoint_url: str, version: FunctionVersion) -> str:
         """The URL of a version's archive."""
@@ -57,30 +61,21 @@ class CodeDownloads:
         query = urlencode({"Expires": expires, "Signature": self._signature(name, expires)})
         return f"{endpoint_url.rstrip('/')}{CODE_PATH}{name}?{query}"
 
-    def handle(self, exchange: Exchange) -> None:
-        """Answer a request under CODE_PATH."""
-        task = asyncio.get_running_loop().create_task(self._answer(exchange))
-        self._tasks.add(task)
-        task.add_done_callback(self._tasks.discard)
-
-    async def _answer(self, exchange: Exchange) -> None:
+    async def _answer(self, exchange: Exchange) -> Response:
         request = exchange.request
         if request.method not in ("GET", "HEAD"):
-            exchange.respond(_refusal(405, "MethodNotAllowed", "The specified method is not allowed."))
-            return
+            return _refusal(405, "MethodNotAllowed", "The specified method is not allowed against this resource.")
         name = request.path.removeprefix(CODE_PATH)
         refusal = self._refusal_of(name, request.query)
         if refusal is not None:
-            exchange.respond(refusal)
-            return
+            return refusal
         try:
             archive = self._code_store.archive(name.partition("/")[0])
             size = (await asyncio.to_thread(archive.stat)).st_size
         except FileNotFoundError:
-            exchange.respond(_refusal(404, "NoSuchKey", "The specified key does not exist."))
-            return
+            return _refusal(404, "NoSuchKey", "The specified key does not exist.")
         headers = (("Content-Type", "application/zip"), ("Content-Length", str(size)))
-        exchange.respond(Response(200, headers, b"" if request.method == "HEAD" else _chunks(archive)))
+        return Response(200, headers, b"" if request.method == "HEAD" else _chunks(archive))
 
     def _refusal_of(self, name: str, query: str) -> Response | None:
         given = parse_qs(query)
@@ -103,6 +98,10 @@ async def _chunks(archive: Path) -> AsyncIterator[bytes]:
             yield chunk
     finally:
         opened.close()
+
+
+def _failed(_exchange: Exchange, _error: Exception) -> Response:
+    return _refusal(500, "InternalError", "We encountered an internal error. Please try again.")
 
 
 def _refusal(status: int, code: str, message: str) -> Response:

@@ -76,8 +76,7 @@ class Functions:
 
     async def list_functions(self, ctx: RequestContext, params: Params) -> Params:
         all_versions = params.get("FunctionVersion") == "ALL"
-        operation = "ListFunctions ALL" if all_versions else "ListFunctions"
-        operation = operation.replace(" ", "/")
+        operation = "ListFunctions/ALL" if all_versions else "ListFunctions"
         queries = self._control_plane.queries
         read = queries.list_all_versions if all_versions else queries.list_functions
         page = await read(ctx.account, ctx.region, position(operation, params), page_size(params))

@@ -3,8 +3,10 @@
 from __future__ import annotations
 
 from lambent.aws.context import Operations
+from lambent.aws.service import ServiceDefinition
 from lambent.control_plane.functions import FunctionsControlPlane
 from lambent.invoke.frontend import Frontend
+from lambent.services.lambda_ import constraints
 from lambent.services.lambda_.account import Account
 from lambent.services.lambda_.download import CodeDownloads
 from lambent.services.lambda_.functions import Functions
@@ -13,8 +15,18 @@ from lambent.services.lambda_.tags import Tags
 from lambent.services.lambda_.versions import Versions
 
 
+def definition(control_plane: FunctionsControlPlane, frontend: Frontend, downloads: CodeDownloads) -> ServiceDefinition:
+    """The service, for the request chain."""
+    return ServiceDefinition(
+        "lambda",
+        operations(control_plane, frontend, downloads),
+        overrides=constraints.OVERRIDES,
+        body_limits=constraints.BODY_LIMITS,
+    )
+
+
 def operations(control_plane: FunctionsControlPlane, frontend: Frontend, downloads: CodeDownloads) -> Operations:
-    """Operation name → handler. `downloads.handle` must be served under `download.CODE_PATH` besides."""
+    """Operation name → handler. `downloads.handler` must be served under `download.CODE_PATH` besides."""
     return {
         **Functions(control_plane, downloads).operations(),
         **Versions(control_plane).operations(),
