@@ -52,7 +52,7 @@ class LinuxBackend:
         return "linux"
 
     def report(self) -> BackendReport:
-        return probe.report(_host_hierarchies())
+        return probe.judge(probe.look(_host_hierarchies()))
 
     async def start(self) -> None:
         """Raises `SandboxError` when this host cannot run sandboxes."""

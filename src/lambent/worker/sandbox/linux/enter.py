@@ -168,6 +168,7 @@ class _Entry:
         if program == 0:
             os.setsid()
             return
+        syscalls.set_process_title(b"lambent-init")
         status_pipe = self.descriptors.status
         assert status_pipe is not None  # noqa: S101 - the server sends one whenever it asks for an init
         syscalls.close_descriptors(0, status_pipe - 1)

@@ -4,10 +4,121 @@ from __future__ import annotations
 
 import os
 from collections.abc import Sequence
+from dataclasses import dataclass
+from pathlib import Path
 
-from lambent.worker.sandbox.api import BackendReport
+from lambent.worker.sandbox.api import BackendReport, Guarantee
 from lambent.worker.sandbox.linux.cgroup_hierarchies import Hierarchy
 
+OLDEST_KERNEL = (5, 12)  # mount_setattr; clone3, pidfds and close_range are older
+_MACHINES = ("aarch64", "x86_64")
+_CAP_SYS_ADMIN = 21
+_NAMESPACES = ("cgroup", "ipc", "mnt", "net", "pid", "user", "uts")
+_CAPABILITIES = {6: "CAP_SETGID", 7: "CAP_SETUID", 12: "CAP_NET_ADMIN", _CAP_SYS_ADMIN: "CAP_SYS_ADMIN"}
+_CONTROLLERS = {
+    "memory": ("memory limit", "memory"),
+    "cpu": ("CPU limit", "cpu"),
+    "pids": ("process limit", "pids"),
+    "freezer": ("freezing while idle", "freezer"),
+}
 
-def report(hierarchies: Sequence[Hierarchy]) -> BackendReport:
-    return BackendReport("linux", usable=os.geteuid() == 0, reason="needs root")
+
+@dataclass(frozen=True, slots=True)
+class Host:
+    """What the verdict is made from. `capabilities`: the effective set as a bit mask; `max_user_namespaces`: None
+    where the kernel has no such sysctl."""
+
+    kernel: str
+    machine: str
+    capabilities: int
+    namespaces: frozenset[str]
+    max_user_namespaces: int | None
+    seccomp: bool
+    hierarchies: Sequence[Hierarchy]
+    writable: frozenset[Path]  # which of the hierarchies' own directories
+
+
+def look(hierarchies: Sequence[Hierarchy]) -> Host:
+    """The facts about this host."""
+    status = dict(line.split(":", 1) for line in Path("/proc/self/status").read_text().splitlines() if ":" in line)
+    limit = Path("/proc/sys/user/max_user_namespaces")
+    return Host(
+        kernel=os.uname().release,
+        machine=os.uname().machine,
+        capabilities=int(status["CapEff"], 16),
+        namespaces=frozenset(name for name in _NAMESPACES if Path(f"/proc/self/ns/{name}").exists()),
+        max_user_namespaces=int(limit.read_text()) if limit.exists() else None,
+        seccomp="Seccomp" in status,
+        hierarchies=hierarchies,
+        writable=frozenset(h.own for h in hierarchies if os.access(h.own, os.W_OK)),
+    )
+
+
+def judge(host: Host) -> BackendReport:
+    """The verdict. Without namespaces or seccomp there are no sandboxes; limits may be missing, and are then listed."""
+    reasons = [reason for reason in (_kernel(host), _capabilities(host), _namespaces(host), _seccomp(host)) if reason]
+    if reasons:
+        return BackendReport("linux", usable=False, reason="; ".join(reasons))
+    return BackendReport("linux", usable=True, guarantees=(*_isolation(host), *_limits(host)))
+
+
+def _kernel(host: Host) -> str:
+    if host.machine not in _MACHINES:
+        return f"there is no list of system calls for {host.machine} (there is for {' and '.join(_MACHINES)})"
+    major, minor = (int(part) for part in host.kernel.replace("-", ".").split(".")[:2])
+    if (major, minor) < OLDEST_KERNEL:
+        return f"Linux {host.kernel} is too old: Linux {'.'.join(map(str, OLDEST_KERNEL))} or newer is needed"
+    return ""
+
+
+def _capabilities(host: Host) -> str:
+    missing = [name for number, name in _CAPABILITIES.items() if not host.capabilities >> number & 1]
+    if not missing:
+        return ""
+    return f"it needs root with {', '.join(missing)}: run it with sudo, or a container with --privileged"
+
+
+def _namespaces(host: Host) -> str:
+    missing = [name for name in _NAMESPACES if name not in host.namespaces]
+    if missing:
+        return f"this kernel has no namespaces of kind {', '.join(missing)}"
+    if host.max_user_namespaces == 0:
+        return "user namespaces are switched off: sysctl -w user.max_user_namespaces=65536"
+    return ""
+
+
+def _seccomp(host: Host) -> str:
+    return "" if host.seccomp else "this kernel has no seccomp (CONFIG_SECCOMP_FILTER)"
+
+
+def _isolation(host: Host) -> tuple[Guarantee, ...]:
+    return (
+        Guarantee("separate processes, users and files", holds=True, how="pid, user, mount, ipc and uts namespaces"),
+        Guarantee("separate network", holds=True, how="network namespace without a way out"),
+        Guarantee("few system calls", holds=True, how=f"seccomp allow-list for {host.machine}"),
+        Guarantee("no privileges", holds=True, how="a host user per sandbox, no capabilities, no_new_privs"),
+        Guarantee("limit on temporary files", holds=True, how="/tmp is a tmpfs, counted as the sandbox's memory"),
+    )
+
+
+def _limits(host: Host) -> list[Guarantee]:
+    limits = []
+    for controller, (name, word) in _CONTROLLERS.items():
+        hierarchy = next((h for h in host.hierarchies if controller in h.uses), None)
+        if hierarchy is None:
+            limits.append(Guarantee(name, holds=controller == "pids", how=_instead(controller, word)))
+        elif hierarchy.own not in host.writable:
+            how = f"{hierarchy.own} is not writable: run outside the container, or give it cgroups (--privileged)"
+            limits.append(Guarantee(name, holds=False, how=how))
+        else:
+            limits.append(Guarantee(name, holds=True, how=f"cgroup v{hierarchy.version} {word}"))
+    return limits
+
+
+def _instead(controller: str, word: str) -> str:
+    if controller == "pids":
+        return "RLIMIT_NPROC of the sandbox's own user, for want of the pids controller"
+    return (
+        f"no cgroup {word} controller here: mount -t cgroup2 none /sys/fs/cgroup, or boot with "
+        "systemd.unified_cgroup_hierarchy=1 and, for memory, cgroup_enable=memory"
+    )

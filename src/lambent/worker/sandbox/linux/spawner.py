@@ -33,7 +33,7 @@ def main(control_fd: int) -> None:
     """Build the template, then serve until the server closes the socket or dies."""
     for number in (SIGINT, SIGHUP, SIGTERM):  # a Ctrl-C at the server's terminal is the server's business
         signal(number, SIG_IGN)
-    syscalls.set_process_name(b"lambent-spawner")
+    syscalls.set_process_title(b"lambent-spawner")
     os.umask(0o022)
     os.setgroups([])
     control = socket(fileno=control_fd)

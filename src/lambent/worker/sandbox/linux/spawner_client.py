@@ -1,4 +1,4 @@
-"""The server's end of a spawner: starts the process, asks it for sandboxes, hears of their ends, and notices its own."""
+"""The server's end of a spawner: starts it, asks it for sandboxes, hears of their ends and of its own."""
 
 from __future__ import annotations
 
@@ -19,6 +19,7 @@ from lambent.worker.sandbox.linux.sandbox import LinuxSandbox
 logger = logging.getLogger(__name__)
 
 _SOCKET_BUFFER_BYTES = 2 * wire.MAX_MESSAGE_BYTES
+_SO_SNDBUFFORCE = 32  # root may go beyond net.core.wmem_max; `socket` lacks the name
 _PROGRAM = (
     "import sys; sys.path.append(sys.argv[1]); "
     "from lambent.worker.sandbox.linux.spawner import main; main(int(sys.argv[2]))"
@@ -34,7 +35,8 @@ class SpawnerClient:
         self._loop = asyncio.get_running_loop()
         self._channel, self._spawner_end = socket.socketpair(socket.AF_UNIX, socket.SOCK_SEQPACKET)
         self._channel.setblocking(False)
-        self._channel.setsockopt(socket.SOL_SOCKET, socket.SO_SNDBUF, _SOCKET_BUFFER_BYTES)
+        self._channel.setsockopt(socket.SOL_SOCKET, _SO_SNDBUFFORCE, _SOCKET_BUFFER_BYTES)
+        self._sending = asyncio.Lock()
         self._process: subprocess.Popen[bytes] | None = None
         self._ready: asyncio.Future[None] = self._loop.create_future()
         self._births: dict[str, asyncio.Future[None]] = {}
@@ -50,7 +52,7 @@ class SpawnerClient:
         self._start_process()
         self._loop.add_reader(self._channel, self._readable)
         try:
-            wire.send(self._channel, ("template", *template.fields()), hierarchies)
+            await self._send(("template", *template.fields()), hierarchies)
             await asyncio.shield(self._ready)
         except OSError as error:
             await self.stop()
@@ -81,15 +83,38 @@ class SpawnerClient:
         was, its end is reported to the sandbox, whatever happens here."""
         birth = self._births[launch.sandbox_id] = self._loop.create_future()
         try:
-            if not self.alive:
-                raise SandboxError(f"the spawner of template {self._name} died")
-            try:
-                wire.send(self._channel, ("launch", *launch.fields()), descriptors)
-            except OSError as error:
-                raise SandboxError(f"cannot ask the spawner of template {self._name}: {error}") from error
+            await self._send(("launch", *launch.fields()), descriptors)
+        except OSError as error:
+            del self._births[launch.sandbox_id]
+            if sandbox := self._sandboxes.pop(launch.sandbox_id, None):
+                sandbox.ended(None)
+            raise SandboxError(f"cannot ask the spawner of template {self._name}: {error}") from error
+        try:
             await birth
         finally:
             self._births.pop(launch.sandbox_id, None)
+
+    async def _send(self, message: tuple[object, ...], descriptors: tuple[int, ...]) -> None:
+        async with self._sending:
+            while True:
+                if not self.alive:
+                    raise BrokenPipeError("it died")
+                try:
+                    return wire.send(self._channel, message, descriptors)
+                except BlockingIOError:
+                    await self._writable()
+
+    async def _writable(self) -> None:
+        """Wait until the spawner has taken some messages off its queue."""
+        writable = asyncio.Event()
+        waiter = self._loop.create_task(writable.wait())
+        self._loop.add_writer(self._channel, writable.set)
+        try:
+            await asyncio.wait((waiter, self._gone), return_when=asyncio.FIRST_COMPLETED)
+        finally:
+            waiter.cancel()
+            if self.alive:
+                self._loop.remove_writer(self._channel)
 
     async def stop(self) -> None:
         """End the spawner and its sandboxes; returns when all of them are gone."""
@@ -138,6 +163,7 @@ class SpawnerClient:
     def _ended(self) -> None:
         """End of the socket: the spawner has ended, or is about to."""
         self._loop.remove_reader(self._channel)
+        self._loop.remove_writer(self._channel)
         self._channel.close()
         status = self._process.wait() if self._process else 0  # its socket is closed by its end, or a moment before it
         if status != 0:

@@ -173,10 +173,17 @@ def prctl(option: int, value: int = 0, third: int = 0) -> int:
     return _check(result, f"prctl {option}")
 
 
-def set_process_name(name: bytes) -> None:
-    """What `ps` and `top` call this process; 15 bytes count."""
-    buffer = ctypes.create_string_buffer(name)
-    prctl(_PR_SET_NAME, ctypes.addressof(buffer))
+def set_process_title(title: bytes) -> None:
+    """What `ps` and `top` call this process. Also takes the place of its arguments in /proc/PID/cmdline, which hold
+    paths of the host that no sandbox needs to see in its init."""
+    buffer = ctypes.create_string_buffer(title)
+    prctl(_PR_SET_NAME, ctypes.addressof(buffer))  # 15 bytes count
+    with open("/proc/self/stat", "rb") as file:
+        fields = file.read().rpartition(b")")[2].split()
+    start, end = int(fields[45]), int(fields[46])  # arg_start and arg_end, numbers 48 and 49 in proc_pid_stat(5)
+    if 0 < start < end:
+        ctypes.memset(start, 0, end - start)
+        ctypes.memmove(start, title, min(len(title), end - start - 1))
 
 
 def close_descriptors(first: int, last: int = _MAX_FD) -> None:

@@ -21,6 +21,7 @@ init → server, on its `status` pipe: the program's wait status, 4 bytes
 
 from __future__ import annotations
 
+import errno
 import marshal
 import os
 import struct
@@ -117,6 +118,8 @@ def send(channel: socket, message: tuple[object, ...], descriptors: tuple[int, .
     """Raises `OSError`; EMSGSIZE when the message is larger than the socket takes."""
     rights = [(SOL_SOCKET, SCM_RIGHTS, struct.pack(f"{len(descriptors)}i", *descriptors))] if descriptors else []
     data = marshal.dumps(message)  # type: ignore[arg-type] # a record's fields are what they are
+    if len(data) > MAX_MESSAGE_BYTES:
+        raise OSError(errno.EMSGSIZE, os.strerror(errno.EMSGSIZE))
     channel.sendmsg([data], rights)
 
 
@@ -132,6 +135,6 @@ def receive(channel: socket) -> tuple[tuple[object, ...] | None, tuple[int, ...]
     if flags & (MSG_TRUNC | MSG_CTRUNC):
         for descriptor in descriptors:
             os.close(descriptor)
-        raise OSError(90, "message cut short")
+        raise OSError(errno.EMSGSIZE, "message cut short")
     message: tuple[object, ...] = marshal.loads(data)  # noqa: S302 - from our own processes only, see above
     return message, tuple(descriptors)
