@@ -9,6 +9,7 @@ supervision point: logged with the request id, answered without detail.
 from __future__ import annotations
 
 import asyncio
+import copy
 import logging
 from collections.abc import Awaitable, Callable, Coroutine, Mapping, Sequence
 
@@ -102,6 +103,15 @@ class AwsEndpoint:
         self._smallest_limit = min(limit.max_bytes for limit in (*limits, _UNKNOWN_BODY))
         self._tasks: set[asyncio.Task[None]] = set()
         self._closing = False
+
+    def for_callers(self, authenticate: Authenticate) -> AwsEndpoint:
+        """The same services for other callers (those inside an execution environment). Shares the compiled models, and
+        has tasks of its own to close."""
+        other = copy.copy(self)
+        other._authenticate = authenticate
+        other._extra_routes, other._extra_prefixes = {}, ()
+        other._tasks = set()
+        return other
 
     @property
     def policy(self) -> AwsEndpoint:

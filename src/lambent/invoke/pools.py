@@ -8,7 +8,7 @@ through its `finished` callback.
 from __future__ import annotations
 
 import logging
-from collections.abc import Callable
+from collections.abc import Callable, Collection
 from dataclasses import dataclass, field
 
 from lambent.invoke.assignment import Action, Assignment, Hand, Start, Stop
@@ -113,11 +113,18 @@ class Pools:
         self._carry_out(pool, pool.assignment.ended(environment_id))
         self._forget_if_empty(pool)
 
-    def retire(self, function_key: str, current: Callable[[FunctionVersion], bool]) -> None:
-        """End the pools of a function whose version is not `current` any more. Running invocations finish."""
-        for pool in list(self._pools.values()):
-            if pool.version.function.key == function_key and not current(pool.version):
-                self._retire(pool, "the function changed")
+    def versions(self, function_key: str) -> list[FunctionVersion]:
+        """The versions of a function (account/region/name) that have a pool."""
+        return [pool.version for pool in self._pools.values() if pool.version.function.key == function_key]
+
+    def retire(self, keys: Collection[PoolKey]) -> None:
+        """End these pools: their function changed. Running invocations finish."""
+        for key in keys:
+            pool = self._pools.get(key)
+            if pool is not None:
+                for stop in pool.assignment.retire():
+                    self._worker.stop_environment(stop.environment_id, "the function changed")
+                self._forget_if_empty(pool)
 
     def stop_idle(self) -> None:
         """End environments that were idle for too long, or whose credentials expire soon."""
@@ -205,11 +212,6 @@ class Pools:
         follow_up = pool.assignment.ended(environment_id)
         self._worker.stop_environment(environment_id, reason)
         self._carry_out(pool, follow_up)
-
-    def _retire(self, pool: Pool, reason: str) -> None:
-        for stop in pool.assignment.retire():
-            self._worker.stop_environment(stop.environment_id, reason)
-        self._forget_if_empty(pool)
 
     def _forget_if_empty(self, pool: Pool) -> None:
         alive = any(environment.pool is pool for environment in self._environments.values())

@@ -13,7 +13,7 @@ import logging
 import math
 import time
 from collections.abc import Callable, Coroutine
-from dataclasses import dataclass
+from dataclasses import dataclass, field
 
 from lambent.http.limits import HttpLimits
 from lambent.model import limits
@@ -41,15 +41,18 @@ logger = logging.getLogger(__name__)
 Done = Callable[[Outcome], None]
 
 
+def _patient() -> HttpLimits:
+    """A frozen runtime is not a slow client: it is the function's timeout that ends it."""
+    return HttpLimits(header_timeout_s=math.inf, body_timeout_s=math.inf, keep_alive_timeout_s=math.inf)
+
+
 @dataclass(frozen=True, slots=True)
 class EnvironmentSettings:
     """Times in seconds."""
 
     init_timeout_s: float = limits.INIT_TIMEOUT_S
     freeze_after_s: float = 0.05  # a freeze costs up to 0.25 ms: not between two invocations of a busy function
-    runtime_api_limits: HttpLimits = HttpLimits(
-        header_timeout_s=math.inf, body_timeout_s=math.inf, keep_alive_timeout_s=math.inf
-    )
+    runtime_api_limits: HttpLimits = field(default_factory=_patient)
 
 
 @dataclass(frozen=True, slots=True)

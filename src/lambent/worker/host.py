@@ -27,7 +27,7 @@ from lambent.worker.execution_environment import (
 )
 from lambent.worker.output import OutputLog
 from lambent.worker.ports import CodeTrees, EndpointHost, EnvironmentIdentity, LogSink
-from lambent.worker.runtimes.catalog import Runtime, RuntimeCatalog
+from lambent.worker.runtimes.catalog import PROVIDED_BOOTSTRAPS, Runtime, RuntimeCatalog, provided_argv
 from lambent.worker.sandbox.api import Bind, SandboxBackend, SandboxLimits, SandboxSpec, SandboxTemplate
 from lambent.worker.session import SessionPlan
 from lambent.worker.variables import RUNTIME_API_PORT, TELEMETRY_FD, environment_variables
@@ -158,9 +158,9 @@ class LocalWorker:
 
     def _plan(self, spec: EnvironmentSpec, runtime: Runtime) -> SessionPlan | NoEntrypoint:
         tree = self._code.tree(spec.code_digest)
-        argv = runtime.entrypoint(tree)
+        argv = _argv(spec, runtime, tree)
         if argv is None:
-            return NoEntrypoint(runtime.entrypoints)
+            return NoEntrypoint(PROVIDED_BOOTSTRAPS)
         template = self._templates.setdefault(spec.template, _template(spec.template, runtime, tree))
         return SessionPlan(
             template=template,
@@ -170,7 +170,7 @@ class LocalWorker:
                 env=environment_variables(
                     spec,
                     runtime_env=runtime.env,
-                    execution_env=runtime.execution_env,
+                    execution_env=None if runtime.language == "provided" else runtime.execution_env,
                     endpoint_port=self._settings.endpoint_port,
                 ),
                 limits=SandboxLimits(
@@ -220,6 +220,12 @@ class LocalWorker:
         self._tasks.discard(task)
         if not task.cancelled() and (error := task.exception()) is not None:
             logger.error("a sandbox template could not be released", exc_info=error)
+
+
+def _argv(spec: EnvironmentSpec, runtime: Runtime, tree: Path) -> tuple[str, ...] | None:
+    if runtime.language == "provided":
+        return provided_argv(tree)
+    return runtime.command(spec.memory_mb, spec.environment.get("NODE_OPTIONS", ""))
 
 
 def _template(name: str, runtime: Runtime, tree: Path) -> SandboxTemplate:

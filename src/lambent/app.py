@@ -1,0 +1,292 @@
+"""The composition root: builds the parts from settings, wires the ports, starts and stops them in order.
+
+Nothing else knows all the parts. `App.start` and `App.stop` are to be read from top to bottom: what is started later
+depends on what was started before, and is stopped first.
+"""
+
+from __future__ import annotations
+
+import asyncio
+import contextlib
+import logging
+import socket
+from collections.abc import Mapping
+from typing import Any
+
+from lambent import __version__
+from lambent.aws.chain import AwsEndpoint
+from lambent.aws.health import HEALTH_PATHS, Health
+from lambent.aws.service import ServiceDefinition
+from lambent.config import Config
+from lambent.control_plane.functions import FunctionsControlPlane, RoleCheck
+from lambent.control_plane.functions import Settings as ControlPlaneSettings
+from lambent.http.server import HttpServer
+from lambent.http.sockets import bind_tcp
+from lambent.iam.authentication import AcceptAnyKey, Authenticate, VerifyEnvironment, VerifySignatures
+from lambent.iam.identities import Identities
+from lambent.iam.managed_policies import ManagedPolicies
+from lambent.iam.roles import Roles, RoleTrust
+from lambent.iam.sessions import SessionIssuer, load_secret
+from lambent.invoke.counting import Counting
+from lambent.invoke.directory import FunctionDirectory
+from lambent.invoke.frontend import Frontend
+from lambent.invoke.pools import Pools
+from lambent.invoke.specs import EnvironmentSpecs
+from lambent.invoke.upkeep import Upkeep
+from lambent.model.clock import Clock, SystemClock
+from lambent.model.execution import RoleCredentials
+from lambent.observability.logs.store import LogStore
+from lambent.packaging.code_store import CodeStore
+from lambent.services import logs as logs_service
+from lambent.services.iam import operations as iam_service
+from lambent.services.lambda_ import download
+from lambent.services.lambda_ import operations as lambda_service
+from lambent.services.sts import operations as sts_service
+from lambent.store.data_directory import DataDirectory
+from lambent.store.sqlite import SqliteStore
+from lambent.worker.host import LocalWorker, WorkerSettings
+from lambent.worker.ports import EnvironmentIdentity
+from lambent.worker.runtimes.catalog import RuntimeCatalog
+from lambent.worker.sandbox.api import BackendReport, SandboxBackend
+
+logger = logging.getLogger(__name__)
+
+CREDENTIALS_LIFETIME_S = 6 * 3600.0
+CREDENTIALS_MARGIN_S = 1200.0  # an invocation of 15 minutes still ends before they expire
+UPKEEP_INTERVAL_S = 5.0
+
+
+class StartError(Exception):
+    """The server cannot start; the message says why and what to do."""
+
+
+class App:
+    """A running server. `await App.start(...)`, later `await app.stop()`."""
+
+    def __init__(self, config: Config, environ: Mapping[str, str], clock: Clock) -> None:
+        self.config = config
+        self.catalog = RuntimeCatalog(config.data_dir, environ)
+        self.data = DataDirectory(config.data_dir)
+        self.clock = clock
+        self.endpoint_url = ""
+        self.sandbox_report: BackendReport
+        self._ready = False
+        self._runtimes: list[str] = []
+        self._runtimes_task: asyncio.Task[None]
+        self._stack = contextlib.AsyncExitStack()
+        self._services: list[ServiceDefinition] = []
+
+    @classmethod
+    async def start(
+        cls,
+        config: Config,
+        environ: Mapping[str, str],
+        *,
+        clock: Clock | None = None,
+        backend: SandboxBackend | None = None,
+    ) -> App:
+        """Start everything; when this returns, requests are answered. Raises StartError, DataDirectoryError,
+        StoreError, SandboxError, OSError (the port is taken). `clock` and `backend` are for tests."""
+        app = cls(config, environ, clock or SystemClock())
+        try:
+            await app._start(backend)
+        except BaseException:
+            await app._stack.aclose()
+            raise
+        return app
+
+    async def _start(self, backend: SandboxBackend | None) -> None:
+        config, data, stack = self.config, self.data, self._stack
+        sock = bind_tcp(config.host, config.port)
+        stack.callback(sock.close)
+        port = sock.getsockname()[1]
+        data.acquire()
+        stack.callback(data.release)
+        backend = backend or make_backend(config, data)
+        self.sandbox_report = backend.report()
+        if not self.sandbox_report.usable:
+            raise StartError(
+                f"the {backend.name} sandbox cannot be used here: {self.sandbox_report.reason}. "
+                "`lambent doctor` tells more; --sandbox process runs functions WITHOUT isolation."
+            )
+
+        store = await SqliteStore.open(data.database)
+        stack.push_async_callback(store.close)
+        logs = LogStore(data.logs, self.clock)
+        await logs.start()
+        stack.push_async_callback(logs.close)
+        code = CodeStore(data.code)
+        await code.start()
+
+        identities = await Identities.load(store)
+        stack.push_async_callback(identities.close)
+        await identities.ensure_root_key(config.account, data.credentials)
+        sessions = SessionIssuer(await load_secret(store))
+        roles = Roles(store, self.clock.now)
+
+        inner = _InnerEndpoints(sessions)
+        await backend.start()
+        worker = LocalWorker(backend, self.catalog, code, logs, inner, WorkerSettings(endpoint_port=port))
+        stack.push_async_callback(worker.close)
+        pools = Pools(
+            worker,
+            EnvironmentSpecs(_mint_with(sessions), self.clock),
+            self.clock,
+            idle_timeout_s=config.idle_timeout,
+            credentials_margin_s=CREDENTIALS_MARGIN_S,
+        )
+        control_plane = FunctionsControlPlane(
+            store,
+            code,
+            self.clock,
+            settings=ControlPlaneSettings(require_roles=config.auth == "sigv4"),
+            role_check=_trusts_lambda(roles),
+            digests_in_use=pools.digests_in_use,
+        )
+        await control_plane.start()
+        stack.push_async_callback(control_plane.close)
+        directory = FunctionDirectory(store)
+        stack.callback(directory.close)
+        upkeep = Upkeep(pools, directory, self.clock, UPKEEP_INTERVAL_S, control_plane.collect_code)
+        upkeep.start()
+        stack.push_async_callback(upkeep.close)
+        frontend = Frontend(directory, Counting(config.account_concurrency), pools)
+
+        downloads = download.CodeDownloads(await download.load_secret(store), code)
+        stack.push_async_callback(downloads.handler.close)
+        health = Health(self.describe)
+        self._services = [
+            lambda_service.definition(control_plane, frontend, downloads),
+            ServiceDefinition("logs", logs_service.operations(logs, store)),
+            ServiceDefinition("iam", iam_service.operations(roles, ManagedPolicies(store))),
+            ServiceDefinition("sts", sts_service.operations(roles, sessions, identities)),
+        ]
+        authenticate: Authenticate = (
+            VerifySignatures(identities, sessions)
+            if config.auth == "sigv4"
+            else AcceptAnyKey(sessions, config.account, config.region)
+        )
+        endpoint = AwsEndpoint(
+            self._services,
+            authenticate,
+            region=config.region,
+            account=config.account,
+            upstreams=config.upstream,
+            extra_routes=dict.fromkeys(HEALTH_PATHS, health.handle) | {download.CODE_PATH: downloads.handler},
+        )
+        inner.serve_with(endpoint)
+        server = HttpServer(endpoint.handle, endpoint.policy, name="aws")
+        await server.start(sock)
+        stack.push_async_callback(self._stop_serving, server, endpoint, frontend, pools)
+        self.endpoint_url = f"http://{_authority(config.host, port)}"
+        self._runtimes_task = asyncio.create_task(self._find_runtimes(endpoint), name="find runtimes")
+        stack.push_async_callback(self._stop_finding)
+        self._ready = True
+
+    async def stop(self) -> None:
+        """Let running invocations finish within the grace, then stop everything, leaving nothing behind."""
+        self._ready = False
+        await self._stack.aclose()
+
+    async def runtimes(self) -> list[str]:
+        """The identifiers of the runtimes found on this host."""
+        await self._runtimes_task
+        return self._runtimes
+
+    def describe(self) -> dict[str, Any]:
+        """See `aws.health`."""
+        return {
+            "version": __version__,
+            "edition": "lambent",
+            "ready": self._ready,
+            "services": {service.name: "running" for service in self._services},
+            "sandbox": self.sandbox_report.name,
+            "runtimes": self._runtimes,
+        }
+
+    async def _stop_serving(self, server: HttpServer, endpoint: AwsEndpoint, frontend: Frontend, pools: Pools) -> None:
+        await frontend.drain(self.config.shutdown_grace)
+        pools.stop_all("the server stops")
+        await endpoint.close(1.0)
+        await server.close(1.0)
+
+    async def _find_runtimes(self, endpoint: AwsEndpoint) -> None:
+        """What takes long and can wait until requests are answered."""
+        found = await asyncio.to_thread(self.catalog.installed)
+        self._runtimes = [runtime.identifier for runtime in found]
+        await asyncio.to_thread(endpoint.preload)
+
+    async def _stop_finding(self) -> None:
+        self._runtimes_task.cancel()
+        with contextlib.suppress(asyncio.CancelledError):
+            await self._runtimes_task
+
+
+class _InnerEndpoints:
+    """Implements `worker.ports.EndpointHost`: the same services, for nobody but the environment's role."""
+
+    def __init__(self, sessions: SessionIssuer) -> None:
+        self._sessions = sessions
+        self._outer: AwsEndpoint
+
+    def serve_with(self, outer: AwsEndpoint) -> None:
+        """The endpoint whose services environments get too."""
+        self._outer = outer
+
+    async def serve_endpoint(self, sock: socket.socket, identity: EnvironmentIdentity) -> _InnerEndpoint:
+        """See `worker.ports.EndpointHost`."""
+        authenticate = VerifyEnvironment(self._sessions, identity.credentials.principal_arn)
+        endpoint = self._outer.for_callers(authenticate)
+        server = HttpServer(endpoint.handle, endpoint.policy, name=f"aws endpoint of {identity.environment_id}")
+        await server.start(sock)
+        return _InnerEndpoint(server, endpoint)
+
+
+class _InnerEndpoint:
+    def __init__(self, server: HttpServer, endpoint: AwsEndpoint) -> None:
+        self._server = server
+        self._endpoint = endpoint
+
+    async def close(self) -> None:
+        """See `worker.ports.ServedEndpoint`."""
+        await self._endpoint.close(0)
+        await self._server.close(0)
+
+
+def make_backend(config: Config, data: DataDirectory) -> SandboxBackend:
+    """The sandbox backend that was asked for. Never another one."""
+    if config.sandbox == "process":
+        from lambent.worker.sandbox.process.backend import ProcessBackend
+
+        return ProcessBackend(data.sandbox)
+    from lambent.worker.sandbox.linux.backend import LinuxBackend
+
+    return LinuxBackend(data.instance_id, data.sandbox)
+
+
+def _mint_with(sessions: SessionIssuer) -> Any:
+    def mint(role_arn: str, session_name: str) -> RoleCredentials:
+        credentials, principal = sessions.assume_role(
+            role_arn, session_name, CREDENTIALS_LIFETIME_S, source="lambda.amazonaws.com"
+        )
+        return RoleCredentials(
+            credentials.access_key_id,
+            credentials.secret_access_key,
+            credentials.session_token or "",
+            credentials.expires_at or 0.0,
+            principal.arn,
+            principal.user_id,
+        )
+
+    return mint
+
+
+def _trusts_lambda(roles: Roles) -> RoleCheck:
+    async def check(role_arn: str) -> bool:
+        return await roles.trust_in_service(role_arn) is RoleTrust.TRUSTED
+
+    return check
+
+
+def _authority(host: str, port: int) -> str:
+    return f"[{host}]:{port}" if ":" in host else f"{host}:{port}"

@@ -1,0 +1,96 @@
+"""The API client the commands use: botocore, pointed at the server, with errors turned into one line."""
+
+from __future__ import annotations
+
+import json
+import os
+import urllib.error
+import urllib.request
+from argparse import Namespace
+from collections.abc import Iterator
+from contextlib import contextmanager
+from typing import Any
+
+import botocore.session
+from botocore.config import Config as ClientConfig
+from botocore.exceptions import BotoCoreError, ClientError, EndpointConnectionError
+
+from lambent.cli.errors import CommandError
+from lambent.config import default_data_dir
+
+READ_TIMEOUT_S = 960  # longer than the longest function
+
+
+def endpoint_url(options: Namespace) -> str:
+    """The server to talk to."""
+    default = f"http://127.0.0.1:{os.environ.get('LAMBENT_PORT', '4566')}"
+    return (options.endpoint_url or os.environ.get("LAMBENT_ENDPOINT_URL") or default).rstrip("/")
+
+
+def client(options: Namespace, service: str) -> Any:
+    """A botocore client of the server. Keys: the usual AWS ones, else those of the server's data directory if they
+    can be read, else any (`--auth none` takes them)."""
+    session = botocore.session.Session()
+    keys: dict[str, Any] = {}
+    if session.get_credentials() is None:
+        keys = _own_keys() or {"aws_access_key_id": "lambent", "aws_secret_access_key": "lambent"}
+    return session.create_client(
+        service,
+        region_name=options.region
+        or os.environ.get("AWS_REGION")
+        or os.environ.get("AWS_DEFAULT_REGION")
+        or "us-east-1",
+        endpoint_url=endpoint_url(options),
+        config=ClientConfig(
+            read_timeout=READ_TIMEOUT_S, connect_timeout=5, retries={"total_max_attempts": 1}, tcp_keepalive=True
+        ),
+        **keys,
+    )
+
+
+def health(options: Namespace) -> dict[str, Any]:
+    """What the server says of itself."""
+    url = endpoint_url(options) + "/_lambent/health"
+    try:
+        with urllib.request.urlopen(url, timeout=5) as response:  # noqa: S310 - the user's own endpoint
+            document: dict[str, Any] = json.load(response)
+    except (urllib.error.URLError, OSError, ValueError) as error:
+        raise CommandError(_no_server(endpoint_url(options), error)) from None
+    return document
+
+
+@contextmanager
+def one_line_errors(options: Namespace) -> Iterator[None]:
+    """Turn what a client raises into a `CommandError`."""
+    try:
+        yield
+    except EndpointConnectionError as error:
+        raise CommandError(_no_server(endpoint_url(options), error)) from None
+    except ClientError as error:
+        details = error.response.get("Error", {})
+        raise CommandError(f"{details.get('Code', 'Error')}: {details.get('Message', error)}") from None
+    except BotoCoreError as error:
+        raise CommandError(str(error)) from None
+
+
+def error_code(error: ClientError) -> str:
+    """The error's code, e.g. ResourceNotFoundException."""
+    return str(error.response.get("Error", {}).get("Code", ""))
+
+
+def _no_server(url: str, error: Exception) -> str:
+    return f"no server answers at {url} ({error}). Start one with `lambent serve`, or name it with --endpoint-url."
+
+
+def _own_keys() -> dict[str, str] | None:
+    file = default_data_dir(os.environ) / "credentials"
+    keys: dict[str, Any] = {}
+    try:
+        lines = file.read_text().splitlines()
+    except OSError:
+        return None
+    for line in lines:
+        name, equals, value = line.partition("=")
+        if equals and name.strip() in {"aws_access_key_id", "aws_secret_access_key"}:
+            keys[name.strip()] = value.strip()
+    return keys if len(keys) == 2 else None

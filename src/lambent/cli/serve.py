@@ -1,0 +1,75 @@
+"""`lambent serve`: run the server until it is told to stop."""
+
+from __future__ import annotations
+
+import asyncio
+import logging
+import os
+import signal
+import sys
+from argparse import Namespace
+from pathlib import Path
+
+import uvloop
+
+from lambent.app import App, StartError
+from lambent.cli.errors import CommandError
+from lambent.config import OPTIONS, Config, load
+from lambent.store.data_directory import DataDirectoryError
+from lambent.store.errors import StoreError
+from lambent.worker.sandbox.api import SandboxError
+
+
+def run(options: Namespace) -> int:
+    """Start, say how it can be reached and what isolates functions, serve, stop cleanly on SIGINT or SIGTERM."""
+    config = load(_flags(options), os.environ, _file(options))
+    logging.basicConfig(
+        level=logging.DEBUG if config.dev else logging.INFO,
+        format="%(asctime)s %(levelname)s %(name)s: %(message)s",
+        stream=sys.stderr,
+    )
+    logging.getLogger("botocore").setLevel(logging.INFO)
+    try:
+        return uvloop.run(_serve(config))
+    except (StartError, DataDirectoryError, StoreError, SandboxError) as error:
+        raise CommandError(str(error)) from None
+    except OSError as error:
+        raise CommandError(f"cannot listen on {config.host} port {config.port}: {error.strerror or error}") from None
+
+
+async def _serve(config: Config) -> int:
+    stop = asyncio.Event()
+    loop = asyncio.get_running_loop()
+    for number in (signal.SIGINT, signal.SIGTERM):
+        loop.add_signal_handler(number, stop.set)
+    app = await App.start(config, os.environ)
+    try:
+        _announce(app)
+        names = await app.runtimes()
+        print(f"runtimes   {', '.join(names) or 'none found: see `lambent runtimes`'}", flush=True)
+        await stop.wait()
+        print("stopping", flush=True)
+    finally:
+        await app.stop()
+    return 0
+
+
+def _announce(app: App) -> None:
+    report = app.sandbox_report
+    missing = [guarantee.name for guarantee in report.guarantees if not guarantee.holds]
+    isolation = report.name if report.name != "process" else "process: NONE. Functions run as this user, unconfined."
+    print(f"endpoint   {app.endpoint_url}")
+    print(f"isolation  {isolation}{' (without: ' + ', '.join(missing) + ')' if missing else ''}")
+    print(f"data       {app.data.path}", flush=True)
+
+
+def _flags(options: Namespace) -> dict[str, str | None]:
+    flags: dict[str, str | None] = {option.name: getattr(options, option.field) for option in OPTIONS}
+    if isinstance(options.upstream, list):
+        flags["upstream"] = ",".join(options.upstream)
+    return flags
+
+
+def _file(options: Namespace) -> Path | None:
+    name = options.config or os.environ.get("LAMBENT_CONFIG")
+    return Path(name) if name else None
