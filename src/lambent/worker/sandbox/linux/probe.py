@@ -97,7 +97,7 @@ def _isolation(host: Host) -> tuple[Guarantee, ...]:
         Guarantee("separate network", holds=True, how="network namespace without a way out"),
         Guarantee("few system calls", holds=True, how=f"seccomp allow-list for {host.machine}"),
         Guarantee("no privileges", holds=True, how="a host user per sandbox, no capabilities, no_new_privs"),
-        Guarantee("limit on temporary files", holds=True, how="/tmp is a tmpfs, counted as the sandbox's memory"),
+        Guarantee("limit on temporary files", holds=True, how="tmpfs, counted as the sandbox's memory"),
     )
 
 

@@ -1,0 +1,172 @@
+"""`ProcessBackend`: no isolation at all (see `process/__init__`)."""
+
+from __future__ import annotations
+
+import asyncio
+import marshal
+import os
+import shutil
+import socket
+import struct
+import subprocess
+import sys
+import tempfile
+from pathlib import Path
+
+from lambent.worker.sandbox.api import BackendReport, Guarantee, Sandbox, SandboxError, SandboxSpec, SandboxTemplate
+from lambent.worker.sandbox.process.rewrite import rewrite_command
+from lambent.worker.sandbox.process.sandbox import ProcessSandbox
+
+_SUPERVISOR = str(Path(__file__).parent / "supervisor.py")
+_BACKLOG = 1024
+_UNSAFE = "no isolation: functions run as ordinary processes of this user and can read and change all that it can"
+
+
+class ProcessBackend:
+    """`SandboxBackend` that isolates nothing, and says so. `state_dir`: where temporary directories are made."""
+
+    def __init__(self, state_dir: Path) -> None:
+        self._tmp = state_dir / "process-tmp"
+        self._sandboxes: dict[str, tuple[SandboxTemplate, ProcessSandbox]] = {}
+        self._launching: set[str] = set()
+        self._running = False
+
+    @property
+    def name(self) -> str:
+        return "process"
+
+    def report(self) -> BackendReport:
+        names = ("separate processes, users and files", "separate network", "few system calls", "no privileges")
+        limits = ("memory limit", "CPU limit", "process limit", "limit on temporary files", "freezing while idle")
+        guarantees = tuple(Guarantee(name, holds=False, how=_UNSAFE) for name in (*names, *limits))
+        return BackendReport("process", usable=True, reason=f"UNSAFE: {_UNSAFE}", guarantees=guarantees)
+
+    async def start(self) -> None:
+        shutil.rmtree(self._tmp, ignore_errors=True)
+        self._tmp.mkdir(parents=True, mode=0o700)
+        self._running = True
+
+    async def prepare(self, template: SandboxTemplate) -> None:
+        """There is nothing to prepare; what is missing is noticed here as in other backends."""
+        for bind in template.binds:
+            if not bind.source.exists():
+                raise SandboxError(f"template {template.name}: bind {bind.source}: No such file or directory")
+
+    async def launch(self, template: SandboxTemplate, spec: SandboxSpec) -> Sandbox:
+        if not self._running:
+            raise SandboxError("the sandbox backend is not running")
+        if spec.sandbox_id in self._sandboxes or spec.sandbox_id in self._launching:
+            raise SandboxError(f"sandbox {spec.sandbox_id} is there already")
+        await self.prepare(template)
+        self._launching.add(spec.sandbox_id)
+        try:
+            sandbox, ready = self._start_supervisor(template, spec)
+        finally:
+            self._launching.remove(spec.sandbox_id)
+        self._sandboxes[spec.sandbox_id] = (template, sandbox)
+        try:
+            failure = await _read_all(ready)
+        except BaseException:
+            sandbox.kill()
+            sandbox.close_handed_out()
+            raise
+        if failure:
+            sandbox.close_handed_out()
+            await sandbox.wait()
+            raise SandboxError(f"sandbox {spec.sandbox_id}: {failure.decode(errors='replace')}")
+        return sandbox
+
+    async def release(self, template: SandboxTemplate) -> None:
+        await _end([sandbox for of, sandbox in self._sandboxes.values() if of == template])
+
+    async def close(self) -> None:
+        self._running = False
+        await _end([sandbox for _, sandbox in self._sandboxes.values()])
+        shutil.rmtree(self._tmp, ignore_errors=True)
+
+    def _start_supervisor(self, template: SandboxTemplate, spec: SandboxSpec) -> tuple[ProcessSandbox, int]:
+        """The sandbox, and the pipe on which its supervisor says whether the program was executed."""
+        listeners = tuple(_listen() for _ in spec.listen)
+        ports = {inside: listener.getsockname()[1] for inside, listener in zip(spec.listen, listeners, strict=True)}
+        tmp = Path(tempfile.mkdtemp(dir=self._tmp))
+        output_read, output_write = _pipe()
+        ready_read, ready_write = _pipe()
+        status_read, status_write = _pipe()
+        telemetry_read, telemetry_write = _pipe() if spec.telemetry_fd is not None else (None, None)
+        control_read, control_write = os.pipe()
+        inside = [fd for fd in (output_write, ready_write, status_write, telemetry_write) if fd is not None]
+        argv, env, cwd = rewrite_command(spec, template.binds, ports, str(tmp))
+        orders = {
+            "argv": [os.fsencode(argument) for argument in argv],
+            "cwd": cwd,
+            "descriptors": spec.limits.descriptors,
+            "env": {os.fsencode(name): os.fsencode(value) for name, value in env.items()},
+            "output": output_write,
+            "telemetry": (telemetry_write, spec.telemetry_fd) if telemetry_write is not None else None,
+        }
+        command = [sys.executable, "-I", "-S", "-X", "utf8", _SUPERVISOR, str(ready_write), str(status_write)]
+        supervisor = subprocess.Popen(
+            command, pass_fds=inside, env={}, cwd="/", stdin=control_read, start_new_session=True
+        )
+        for descriptor in (control_read, *inside):
+            os.close(descriptor)
+        data = marshal.dumps(orders)
+        with os.fdopen(control_write, "wb", closefd=False) as control:
+            control.write(struct.pack("I", len(data)) + data)
+        sandbox = ProcessSandbox(
+            spec.sandbox_id,
+            supervisor,
+            control_write,
+            listeners,
+            output_read,
+            telemetry_read,
+            status_read,
+            tmp,
+            self._forget,
+        )
+        return sandbox, ready_read
+
+    def _forget(self, sandbox: ProcessSandbox) -> None:
+        self._sandboxes.pop(sandbox.sandbox_id, None)
+
+
+async def _end(sandboxes: list[ProcessSandbox]) -> None:
+    for sandbox in sandboxes:
+        sandbox.kill()
+    for sandbox in sandboxes:
+        await sandbox.wait()
+
+
+def _listen() -> socket.socket:
+    listener = socket.create_server(("127.0.0.1", 0), backlog=_BACKLOG)
+    listener.setblocking(False)
+    return listener
+
+
+def _pipe() -> tuple[int, int]:
+    read, write = os.pipe()
+    os.set_blocking(read, False)
+    return read, write
+
+
+async def _read_all(descriptor: int) -> bytes:
+    """Everything until end of file; closes the descriptor."""
+    loop = asyncio.get_running_loop()
+    data = b""
+    try:
+        while True:
+            try:
+                part = os.read(descriptor, 65536)
+            except BlockingIOError:
+                readable = asyncio.Event()
+                loop.add_reader(descriptor, readable.set)
+                try:
+                    await readable.wait()
+                finally:
+                    loop.remove_reader(descriptor)
+                continue
+            if not part:
+                return data
+            data += part
+    finally:
+        os.close(descriptor)
