@@ -190,23 +190,29 @@ class _Compiler:
             inner = self.check(element, inner_path)
             return _elements_check(inner) if inner is not None else None
         sparse = bool(shape.traits.get("sparse"))
-        return _aspect_check("Member must satisfy constraint", self._bracket(element, inner_path), sparse, list)
+        tests, sensitive = self._bracket(element, inner_path), _is_sensitive(shape, element)
+        return _aspect_check("Member must satisfy constraint", tests, sparse, list, sensitive)
 
     def _map(self, shape: Shape, path: str) -> Check | None:
         keys = self._bracket(shape.key, f"{path}.key")
-        checks = [_aspect_check("Map keys must satisfy constraint", keys, False, list)]
+        sensitive = _is_sensitive(shape, shape.key, shape.value)
+        checks = [_aspect_check("Map keys must satisfy constraint", keys, False, list, sensitive)]
         if shape.value.type in ("structure", "list", "map"):
             inner = self.check(shape.value, f"{path}.value")
             checks.append(_values_check(inner) if inner is not None else None)
         else:
             values, sparse = self._bracket(shape.value, f"{path}.value"), bool(shape.traits.get("sparse"))
-            checks.append(_aspect_check("Map value must satisfy constraint", values, sparse, dict.values))
+            checks.append(_aspect_check("Map value must satisfy constraint", values, sparse, dict.values, sensitive))
         return _all_of([check for check in checks if check is not None])
 
     def _bracket(self, shape: Shape, path: str) -> list[_Test]:
         """The tests of a scalar element, in the order AWS prints them within brackets."""
         traits = self._traits(shape, path)
         return _size_tests(shape, traits) + _content_tests(shape, traits)
+
+
+def _is_sensitive(*shapes: Shape) -> bool:
+    return any(shape.traits.get("sensitive") for shape in shapes)
 
 
 def _all_of(checks: list[Check]) -> Check | None:
@@ -261,7 +267,7 @@ def _values_check(inner: Check) -> Check:
 
 
 def _aspect_check(
-    aspect: str, tests: list[_Test], sparse: bool, parts: Callable[[Any], Iterable[object]]
+    aspect: str, tests: list[_Test], sparse: bool, parts: Callable[[Any], Iterable[object]], sensitive: bool
 ) -> Check | None:
     """Reports a list's elements, or a map's keys or values, once for all of them."""
     if sparse and not tests:
@@ -274,7 +280,7 @@ def _aspect_check(
 
     def check(value: Any, path: str, violations: Violations) -> None:
         if any(map(is_wrong, parts(value))):
-            violations.append(_violation(value, path, constraint))
+            violations.append(_violation(value, path, constraint, sensitive))
 
     return check
 

@@ -14,11 +14,15 @@ _UNMODELLED_MESSAGE_KEYS = {"AccessDeniedException": "Message"}
 
 @dataclass(frozen=True, slots=True)
 class RenderedError:
-    """`members` include the message under its right key; `model` is None for errors the service does not declare."""
+    """`members` are without the message, which goes under `message_key`.
+
+    `model` is None for errors the service does not declare; then `members` may be anything the raiser gave.
+    """
 
     code: str
     status: int
     message: str
+    message_key: str
     members: dict[str, Any]
     model: ErrorModel | None
 
@@ -33,8 +37,7 @@ def render_error(error: ServiceError, service: ServiceModel | None) -> RenderedE
     given = {name: value for name, value in error.members.items() if value is not None}
     if model is None:
         key = _UNMODELLED_MESSAGE_KEYS.get(error.code, "message")
-        return RenderedError(error.code, error.status, error.message, {**given, key: error.message}, None)
-    known = {name: value for name, value in given.items() if name in model.shape.members}
-    if model.message_member is not None:
-        known[model.message_member] = error.message
-    return RenderedError(model.code, model.status or error.status, error.message, known, model)
+        return RenderedError(error.code, error.status, error.message, key, given, None)
+    key = model.message_member or "message"  # sent even where the model does not mention it
+    known = {name: value for name, value in given.items() if name in model.shape.members and name != key}
+    return RenderedError(model.code, model.status or error.status, error.message, key, known, model)

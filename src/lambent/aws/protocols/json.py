@@ -100,4 +100,5 @@ def encode_error(
     members = rendered.members
     if rendered.model is not None and encoders is not None:
         members = encoders.structure(rendered.model.shape)(members)
-    return Response(rendered.status, tuple(headers), orjson.dumps({"__type": name, **members}, default=str))
+    body = {"__type": name, **members, rendered.message_key: rendered.message}
+    return Response(rendered.status, tuple(headers), orjson.dumps(body, default=str))

@@ -182,10 +182,12 @@ def encode_error(
     rendered = render_error(error, service)
     headers = [JSON, ("x-amzn-RequestId", request_id), ("x-amzn-ErrorType", header_text(rendered.code))]
     if rendered.model is None or encoders is None or bindings is None:
-        return Response(rendered.status, tuple(headers), orjson.dumps(rendered.members, default=str))
+        body = {**rendered.members, rendered.message_key: rendered.message}
+        return Response(rendered.status, tuple(headers), orjson.dumps(body, default=str))
     shape = rendered.model.shape
     compiled = bindings.get(shape.name)
     if compiled is None:
         compiled = bindings[shape.name] = (OutputBindings(shape), encoders.structure(shape))
     headers += compiled[0].headers(rendered.members)
-    return Response(rendered.status, tuple(headers), orjson.dumps(compiled[1](rendered.members)))
+    body = {**compiled[1](rendered.members), rendered.message_key: rendered.message}
+    return Response(rendered.status, tuple(headers), orjson.dumps(body))
