@@ -14,7 +14,7 @@ from collections.abc import Mapping
 from typing import Any
 
 from lambent import __version__
-from lambent.aws.chain import AwsEndpoint
+from lambent.aws.chain import AwsEndpoint, Forward
 from lambent.aws.health import HEALTH_PATHS, Health
 from lambent.aws.service import ServiceDefinition
 from lambent.config import Config
@@ -31,7 +31,7 @@ from lambent.invoke.counting import Counting
 from lambent.invoke.directory import FunctionDirectory
 from lambent.invoke.frontend import Frontend
 from lambent.invoke.pools import Pools
-from lambent.invoke.specs import EnvironmentSpecs
+from lambent.invoke.specs import EnvironmentSpecs, MintCredentials
 from lambent.invoke.upkeep import Upkeep
 from lambent.model.clock import Clock, SystemClock
 from lambent.model.execution import RoleCredentials
@@ -172,6 +172,7 @@ class App:
             region=config.region,
             account=config.account,
             upstreams=config.upstream,
+            forward=_forwarder(stack) if config.upstream else None,
             extra_routes=dict.fromkeys(HEALTH_PATHS, health.handle) | {download.CODE_PATH: downloads.handler},
         )
         inner.serve_with(endpoint)
@@ -264,7 +265,15 @@ def make_backend(config: Config, data: DataDirectory) -> SandboxBackend:
     return LinuxBackend(data.instance_id, data.sandbox)
 
 
-def _mint_with(sessions: SessionIssuer) -> Any:
+def _forwarder(stack: contextlib.AsyncExitStack) -> Forward:
+    from lambent.aws_client.forward import UpstreamForwarder  # its imports take 80 ms that few servers need
+
+    forwarder = UpstreamForwarder()
+    stack.callback(forwarder.close)
+    return forwarder
+
+
+def _mint_with(sessions: SessionIssuer) -> MintCredentials:
     def mint(role_arn: str, session_name: str) -> RoleCredentials:
         credentials, principal = sessions.assume_role(
             role_arn, session_name, CREDENTIALS_LIFETIME_S, source="lambda.amazonaws.com"

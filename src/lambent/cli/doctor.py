@@ -1,0 +1,79 @@
+"""`lambent doctor`: what this machine can isolate and limit, which runtimes run, what is missing and what adds it.
+
+Exit status 0 when functions can run with the isolation asked for by default, else 1.
+"""
+
+from __future__ import annotations
+
+import os
+import platform
+import shutil
+from argparse import Namespace
+from dataclasses import asdict
+from pathlib import Path
+from typing import Any
+
+from lambent.cli.printing import print_json, print_table
+from lambent.config import default_data_dir
+from lambent.worker.host import available_memory_mb
+from lambent.worker.runtimes.catalog import RuntimeCatalog
+from lambent.worker.sandbox.api import BackendReport
+from lambent.worker.sandbox.linux.backend import LinuxBackend
+
+
+def run(options: Namespace) -> int:
+    """Probe this machine and print what was found."""
+    data_dir = Path(options.data_dir or os.environ.get("LAMBENT_DATA_DIR") or default_data_dir(os.environ))
+    report = LinuxBackend("doctor", data_dir / "sandbox").report()
+    catalog = RuntimeCatalog(data_dir, os.environ)
+    runtimes = [_runtime(catalog, name) for name in catalog.known()]
+    if options.json:
+        print_json({"host": _host(data_dir), "sandbox": asdict(report), "runtimes": runtimes})
+    else:
+        _print(_host(data_dir), report, runtimes)
+    return 0 if report.usable else 1
+
+
+def _host(data_dir: Path) -> dict[str, Any]:
+    place = next(path for path in (data_dir, *data_dir.parents) if path.exists())
+    return {
+        "kernel": platform.release(),
+        "architecture": platform.machine(),
+        "cpus": os.cpu_count(),
+        "memory_available_mb": available_memory_mb(),
+        "data_dir": str(data_dir),
+        "disk_free_mb": shutil.disk_usage(place).free // 2**20,
+    }
+
+
+def _runtime(catalog: RuntimeCatalog, name: str) -> dict[str, Any]:
+    runtime = catalog.find(name)
+    if runtime is None:
+        return {"name": name, "found": False, "advice": catalog.missing_message(name)}
+    needs_sdk = runtime.language != "provided"
+    return {
+        "name": name,
+        "found": True,
+        "version": runtime.interpreter_version,
+        "prefix": str(runtime.prefix) if runtime.prefix else None,
+        "sdk": runtime.sdk_dir is not None,
+        "advice": f"no AWS SDK; add it with: lambent runtimes install {name}"
+        if needs_sdk and runtime.sdk_dir is None
+        else "",
+    }
+
+
+def _print(host: dict[str, Any], report: BackendReport, runtimes: list[dict[str, Any]]) -> None:
+    print(
+        f"Host: Linux {host['kernel']} {host['architecture']}, {host['cpus']} CPUs, "
+        f"{host['memory_available_mb']} MB memory available, {host['disk_free_mb']} MB free at {host['data_dir']}"
+    )
+    print(f"\nSandbox {report.name}: " + ("usable" if report.usable else f"NOT usable: {report.reason}"))
+    print_table(("", "GUARANTEE", "HOW"), [("yes" if g.holds else "NO", g.name, g.how) for g in report.guarantees])
+    print("\nRuntimes:")
+    print_table(
+        ("", "NAME", "VERSION", "ADVICE"),
+        [("yes" if r["found"] else "no", r["name"], r.get("version") or "-", r["advice"]) for r in runtimes],
+    )
+    if not report.usable:
+        print("\nFunctions can still run with `lambent serve --sandbox process`, WITHOUT any isolation.")
