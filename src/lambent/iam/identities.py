@@ -114,7 +114,7 @@ class Identities:
         stays deleted (None) while there is another active key; without any, nobody could get in, and one is made.
         """
         setting = await self._store.get(SETTINGS, _ROOT_KEY)
-        key = self._keys.get(setting.value["access_key_id"]) if setting is not None else None
+        key = await self._stored(setting.value["access_key_id"]) if setting is not None else None
         if key is None:
             if any(other.active for other in self._keys.values()):
                 return None
@@ -143,12 +143,17 @@ class Identities:
             await self._store.commit(changes)
         except ConflictError:  # another process was first
             setting = await self._store.get(SETTINGS, _ROOT_KEY)
-            record = await self._store.get(ACCESS_KEYS, setting.value["access_key_id"]) if setting is not None else None
-            if record is None:
+            found = await self._stored(setting.value["access_key_id"]) if setting is not None else None
+            if found is None:
                 raise
-            key = AccessKey(**record.value)
+            key = found
         self._keys[key.access_key_id] = key
         return key
+
+    async def _stored(self, access_key_id: str) -> AccessKey | None:
+        """The key as the store has it: memory may be behind what another process did."""
+        record = await self._store.get(ACCESS_KEYS, access_key_id)
+        return None if record is None else AccessKey(**record.value)
 
     def _new_key(self, principal: Principal) -> AccessKey:
         return AccessKey(
@@ -166,12 +171,12 @@ class Identities:
         task.add_done_callback(self._reloads.discard)
 
     async def _reload(self, access_key_id: str) -> None:
-        record = await self._store.get(ACCESS_KEYS, access_key_id)
-        if record is None:
+        key = await self._stored(access_key_id)
+        if key is None:
             self._keys.pop(access_key_id, None)
         else:
-            self._keys[access_key_id] = AccessKey(**record.value)
-        logger.info("access key changed", extra={"access_key_id": access_key_id, "exists": record is not None})
+            self._keys[access_key_id] = key
+        logger.info("access key changed", extra={"access_key_id": access_key_id, "exists": key is not None})
 
 
 def _no_such_key(access_key_id: str) -> ServiceError:

@@ -1,9 +1,9 @@
 """STS: GetCallerIdentity, AssumeRole, GetSessionToken, GetAccessKeyInfo.
 
 https://docs.aws.amazon.com/STS/latest/APIReference/. AssumeRole asks the role's trust policy (what of it is evaluated:
-`lambent.iam.policy_documents`), not yet whether the caller's own policies allow sts:AssumeRole. Session policies, session
-tags and MFA are refused rather than ignored: a session must not be wider than was asked for. Unlike on AWS, an account's
-root user may assume roles: with `--auth none` every caller is root.
+`lambent.iam.policy_documents`), not yet whether the caller's own policies allow sts:AssumeRole. Session policies,
+session tags and MFA are refused rather than ignored: a session must not be wider than was asked for. Unlike on AWS, an
+account's root user may assume roles: with `--auth none` every caller is root.
 """
 
 from __future__ import annotations
