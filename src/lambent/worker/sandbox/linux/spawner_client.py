@@ -122,10 +122,13 @@ class SpawnerClient:
             self._channel.close()
             self._spawner_end.close()
             return
+        sandboxes = list(self._sandboxes.values())
+        for sandbox in sandboxes:
+            sandbox.kill()
         if self.alive:
             self._channel.shutdown(socket.SHUT_WR)
         await asyncio.shield(self._gone)
-        for sandbox in list(self._sandboxes.values()):
+        for sandbox in sandboxes:
             await sandbox.wait()
 
     def _readable(self) -> None:

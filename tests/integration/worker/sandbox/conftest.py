@@ -1,0 +1,202 @@
+"""Real sandboxes for tests: every fixture checks afterwards that nothing is left of them on the host."""
+
+from __future__ import annotations
+
+import asyncio
+import contextlib
+import os
+import socket
+import sys
+from collections.abc import AsyncIterator, Callable
+from dataclasses import dataclass, field
+from pathlib import Path
+from typing import Any
+
+import pytest
+
+from lambent.worker.sandbox.api import (
+    Bind,
+    Sandbox,
+    SandboxBackend,
+    SandboxExit,
+    SandboxLimits,
+    SandboxSpec,
+    SandboxTemplate,
+)
+from lambent.worker.sandbox.linux.backend import LinuxBackend
+
+PYTHON = f"{sys.base_prefix}/bin/python3"
+MIB = 1 << 20
+
+
+@dataclass
+class Leftovers:
+    """What sandboxes leave on a host if somebody is careless."""
+
+    descriptors: set[str] = field(default_factory=set)
+    mounts: set[str] = field(default_factory=set)
+    cgroups: set[str] = field(default_factory=set)
+    children: set[str] = field(default_factory=set)
+
+    @classmethod
+    def now(cls) -> Leftovers:
+        descriptors = set()
+        for entry in Path("/proc/self/fd").iterdir():
+            with contextlib.suppress(FileNotFoundError):
+                descriptors.add(f"{entry.name} {entry.readlink()}")
+        children = {
+            pid for task in Path("/proc/self/task").iterdir() for pid in (task / "children").read_text().split()
+        }
+        cgroups = {str(path) for path in Path("/sys/fs/cgroup").glob("**/lambent-*")}
+        mounts = set(Path("/proc/self/mountinfo").read_text().splitlines())
+        return cls({d for d in descriptors if "/proc/" not in d}, mounts, cgroups, children)
+
+
+@dataclass
+class Ran:
+    """A sandbox and what became of it."""
+
+    sandbox: Sandbox
+    output: bytes
+    exit: SandboxExit
+
+    @property
+    def text(self) -> str:
+        return self.output.decode()
+
+
+async def read_to_end(descriptor: int) -> bytes:
+    loop = asyncio.get_running_loop()
+    data = b""
+    while True:
+        try:
+            part = os.read(descriptor, 65536)
+        except BlockingIOError:
+            readable = asyncio.Event()
+            loop.add_reader(descriptor, readable.set)
+            await readable.wait()
+            loop.remove_reader(descriptor)
+            continue
+        if not part:
+            os.close(descriptor)
+            return data
+        data += part
+
+
+class Lab:
+    """A backend and one template, and short ways to run programs. Closes what sandboxes hand out."""
+
+    python = PYTHON
+
+    def __init__(self, backend: SandboxBackend, template: SandboxTemplate) -> None:
+        self.backend = backend
+        self.template = template
+        self._count = 0
+        self._handed_out: list[Callable[[], object]] = []
+
+    def spec(self, argv: tuple[str, ...], **changes: Any) -> SandboxSpec:
+        self._count += 1
+        limits = SandboxLimits(
+            memory_bytes=changes.pop("memory_bytes", 256 * MIB),
+            cpus=changes.pop("cpus", 1.0),
+            tmp_bytes=changes.pop("tmp_bytes", 64 * MIB),
+            processes=changes.pop("processes", 256),
+        )
+        values: dict[str, Any] = {"sandbox_id": f"s{self._count}", "env": {"PATH": "/usr/bin:/bin"}, "limits": limits}
+        return SandboxSpec(argv=argv, **(values | changes))
+
+    async def launch(self, *argv: str, **changes: Any) -> Sandbox:
+        """Start a program. Its sockets and telemetry pipe are closed at the end of the test, its output is not."""
+        sandbox = await self.backend.launch(self.template, self.spec(argv, **changes))
+        self._handed_out += [listener.close for listener in sandbox.listeners]
+        if (telemetry := sandbox.telemetry_fd) is not None:
+            self._handed_out.append(lambda: os.close(telemetry))
+        return sandbox
+
+    async def finish(self, sandbox: Sandbox) -> Ran:
+        """Everything it says, and how it ends."""
+        output = await read_to_end(sandbox.output_fd)
+        return Ran(sandbox, output, await sandbox.wait())
+
+    async def run(self, *argv: str, **changes: Any) -> Ran:
+        return await self.finish(await self.launch(*argv, **changes))
+
+    async def shell(self, script: str, **changes: Any) -> Ran:
+        return await self.run("/bin/sh", "-c", script, **changes)
+
+    async def run_python(self, script: str, **changes: Any) -> Ran:
+        return await self.run(PYTHON, "-I", "-S", "-c", script, **changes)
+
+    async def launch_python(self, script: str, **changes: Any) -> Sandbox:
+        return await self.launch(PYTHON, "-I", "-S", "-c", script, **changes)
+
+    async def line(self, sandbox: Sandbox) -> bytes:
+        """The next bytes it says."""
+        readable = asyncio.Event()
+        loop = asyncio.get_running_loop()
+        loop.add_reader(sandbox.output_fd, readable.set)
+        await asyncio.wait_for(readable.wait(), 10)
+        loop.remove_reader(sandbox.output_fd)
+        return os.read(sandbox.output_fd, 65536)
+
+    def close(self) -> None:
+        for close in self._handed_out:
+            close()
+
+
+@pytest.fixture
+def template() -> SandboxTemplate:
+    """With this interpreter, which may lie below a directory that only root may enter."""
+    return SandboxTemplate("test", binds=(Bind(Path(sys.base_prefix), sys.base_prefix),), directories=("/var/task",))
+
+
+@pytest.fixture
+def linux_backend(tmp_path: Path) -> LinuxBackend:
+    return LinuxBackend(instance_id=str(tmp_path), state_dir=tmp_path / "state")
+
+
+@contextlib.asynccontextmanager
+async def lab_with(backend: SandboxBackend, template: SandboxTemplate) -> AsyncIterator[Lab]:
+    before = Leftovers.now()
+    lab = Lab(backend, template)
+    await backend.start()
+    try:
+        yield lab
+    finally:
+        await backend.close()
+        lab.close()
+    assert Leftovers.now() == before
+
+
+@pytest.fixture
+def open_lab() -> Callable[[SandboxBackend, SandboxTemplate], contextlib.AbstractAsyncContextManager[Lab]]:
+    return lab_with
+
+
+@pytest.fixture
+async def lab(linux_backend: LinuxBackend, template: SandboxTemplate) -> AsyncIterator[Lab]:
+    """The `linux` backend."""
+    async with lab_with(linux_backend, template) as lab:
+        yield lab
+
+
+@pytest.fixture
+def leftovers() -> Callable[[], Leftovers]:
+    return Leftovers.now
+
+
+@pytest.fixture
+def accept() -> Callable[[socket.socket], Any]:
+    """Accept one connection of a listening socket and read all that comes."""
+
+    async def accept(listener: socket.socket) -> bytes:
+        loop = asyncio.get_running_loop()
+        connection, _ = await asyncio.wait_for(loop.sock_accept(listener), 10)
+        data = b""
+        with connection:
+            connection.setblocking(False)
+            while part := await loop.sock_recv(connection, 65536):
+                data += part
+        return data
+
+    return accept
