@@ -119,15 +119,10 @@ class CodeStore:
 
         `in_use` must also name the packages of environments that still run.
         """
-        now = time.monotonic()
-        self._added_at = {
-            digest: added for digest, added in self._added_at.items() if added + self._pending_grace_s > now
-        }
-        spared = {*in_use, *self._adding, *self._added_at}
         removed = []
         async with self._syncing:
-            for digest in self._stored() - spared:
-                # On the loop's thread, so that nobody adds the same package in between; only the renames are.
+            # Without an await from here on, so that nobody adds one of them in between; only the renames are done.
+            for digest in self._stored() - self._spared() - set(in_use):
                 self._discard(digest)
                 removed.append(digest)
         await asyncio.to_thread(self._empty_incoming, "removed-*")
@@ -138,6 +133,13 @@ class CodeStore:
         del self._adding[digest]
         if not done.cancelled() and done.exception() is None:
             self._added_at[digest] = time.monotonic()
+
+    def _spared(self) -> set[str]:
+        now = time.monotonic()
+        self._added_at = {
+            digest: added for digest, added in self._added_at.items() if added + self._pending_grace_s > now
+        }
+        return {*self._adding, *self._added_at}
 
     def _stored(self) -> set[str]:
         return {path.stem for path in self._archives.iterdir() if _DIGEST.fullmatch(path.stem)}
@@ -169,19 +171,28 @@ class CodeStore:
     def _make(self, archive: bytes, digest: str, plan: TreePlan) -> None:
         work = self._incoming / f"adding-{next(self._names)}"
         work.mkdir(0o700)
+        undo = not self.archive(digest).exists()  # else only its tree was missing: records refer to it
         try:
             write_tree(archive, plan, work / "tree")
-            with (work / "archive").open("xb", buffering=0) as file:
-                write_all(file.fileno(), archive)
-                # Renamed before it is synced: one journal commit carries both, the directory's own is then for free.
-                (work / "archive").rename(self.archive(digest))
-                os.fsync(file.fileno())
-            sync(self._archives)
+            self._keep_archive(archive, digest, work / "archive")
             self._replace_tree(work / "tree", digest)
+        except BaseException:
+            if undo:
+                self.archive(digest).unlink(missing_ok=True)
+            raise
         finally:
             remove_tree(work)
 
+    def _keep_archive(self, archive: bytes, digest: str, new: Path) -> None:
+        with new.open("xb", buffering=0) as file:
+            write_all(file.fileno(), archive)
+            # Renamed before it is synced: one journal commit carries both, the directory's own is then for free.
+            new.rename(self.archive(digest))
+            os.fsync(file.fileno())
+        sync(self._archives)
+
     def _replace_tree(self, made: Path, digest: str) -> None:
+        (self._synced / digest).unlink(missing_ok=True)
         remove_tree(self.tree(digest))
         made.rename(self.tree(digest))
         self._unsynced.add(digest)

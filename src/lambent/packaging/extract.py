@@ -6,6 +6,7 @@ used here can lead outside. Nothing is synced (see `code_store`).
 
 from __future__ import annotations
 
+import errno
 import os
 import shutil
 import stat
@@ -13,14 +14,24 @@ from pathlib import Path
 from typing import Final
 
 from lambent.packaging.tree_plan import TreePlan
-from lambent.packaging.zip_format import Entry, contents
+from lambent.packaging.zip_format import BadZipError, Entry, contents
 
 _CREATE: Final = os.O_WRONLY | os.O_CREAT | os.O_EXCL | os.O_NOFOLLOW | os.O_CLOEXEC
+# Names that are two to the plan can be one to a file system that ignores case; some allow only shorter ones.
+_NAME_REFUSED: Final = (errno.EEXIST, errno.ENAMETOOLONG, errno.EILSEQ)
 
 
 def write_tree(archive: bytes, plan: TreePlan, target: Path) -> None:
     """Make `target`, which must not exist, from the archive. Raises BadZipError, OSError; then it is there in part."""
-    root = os.fspath(target)
+    try:
+        _write_tree(archive, plan, os.fspath(target))
+    except OSError as error:
+        if error.errno in _NAME_REFUSED:
+            raise BadZipError(f"the file system refuses a name: {error}") from error
+        raise
+
+
+def _write_tree(archive: bytes, plan: TreePlan, root: str) -> None:
     for parts in plan.directories:
         os.mkdir(os.path.join(root, *parts), 0o700)  # noqa: PTH102, PTH118 - a tenth of pathlib's time
     for parts, (entry, mode) in plan.files.items():
@@ -61,7 +72,7 @@ def sync_tree(root: Path) -> None:
 
 def sync(path: Path) -> None:
     """`fsync` a file or directory."""
-    descriptor = os.open(path, os.O_RDONLY | os.O_CLOEXEC | os.O_NOFOLLOW)
+    descriptor = os.open(path, os.O_RDONLY | os.O_CLOEXEC)
     try:
         os.fsync(descriptor)
     finally:

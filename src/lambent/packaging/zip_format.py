@@ -23,7 +23,6 @@ _END64: Final = struct.Struct("<4sQ2H2L4Q")
 _CENTRAL: Final = struct.Struct("<4s2B2x4H3L5H2L")
 _LOCAL: Final = struct.Struct("<4s2x2H16x2H")
 _COMMENT_MAX: Final = 0xFFFF
-_IN_ZIP64_16: Final = 0xFFFF
 _IN_ZIP64_32: Final = 0xFFFF_FFFF
 
 _FLAG_UTF8: Final = 1 << 11
@@ -143,11 +142,10 @@ def _find_directory(archive: bytes) -> _Directory:
     else:
         raise BadZipError("no end of a directory: no ZIP, or truncated")
     end = position
-    if _IN_ZIP64_16 in (here, count, disk) or _IN_ZIP64_32 in (size, offset):
-        record = _find_zip64(archive, position)
-        if record >= 0:
-            _, _, _, _, disk, first_disk, here, count, size, offset = _END64.unpack_from(archive, record)
-            end = record
+    record = _find_zip64(archive, position)
+    if record >= 0:
+        _, _, _, _, disk, first_disk, here, count, size, offset = _END64.unpack_from(archive, record)
+        end = record
     if disk or first_disk or here != count:
         raise BadZipError("split over several files")
     start = end - size
@@ -157,7 +155,7 @@ def _find_directory(archive: bytes) -> _Directory:
 
 
 def _find_zip64(archive: bytes, end: int) -> int:
-    """Where the zip64 end record is; -1 if there is none (the sizes may happen to be all ones)."""
+    """Where the zip64 end record is; -1 if there is none. Some tools write one though they need not."""
     locator = end - _END64_LOCATOR.size
     if locator < 0 or archive[locator : locator + 4] != b"PK\6\7":
         return -1
@@ -189,7 +187,7 @@ def _read_entry(archive: bytes, directory: _Directory, position: int) -> tuple[E
         raise BadZipError(f"{name!r} is encrypted")
     if method not in (_STORED, _DEFLATED):
         raise BadZipError(f"{name!r} uses compression method {method}")
-    if disk not in (0, _IN_ZIP64_16):
+    if disk not in (0, 0xFFFF):
         raise BadZipError("split over several files")
     header = offset + directory.prefix
     start = _data_start(archive, header, directory.start, raw_name, method)
@@ -220,22 +218,28 @@ def _decode_name(raw: bytes, *, utf8: bool) -> str:
         return raw.decode("cp437")
 
 
-def _zip64_sizes(extra: bytes, size: int, compressed: int, offset: int) -> tuple[int, int, int]:
-    """Those of the three that are all ones are, in this order, in the extra field 1."""
+def _zip64_sizes(extra: bytes, *fields: int) -> tuple[int, int, int]:
+    """Size, compressed size and offset: those that are all ones are, in this order, in the extra field 1."""
     position = 0
     while position + 4 <= len(extra):
         kind, length = struct.unpack_from("<2H", extra, position)
+        position += 4
         if kind == 1:
-            values = iter(struct.iter_unpack("<Q", extra[position + 4 : position + 4 + length // 8 * 8]))
-            try:
-                size, compressed, offset = (
-                    next(values)[0] if value == _IN_ZIP64_32 else value for value in (size, compressed, offset)
-                )
-            except (RuntimeError, struct.error) as error:
-                raise BadZipError("a zip64 field is too short") from error
-            break
-        position += 4 + length
-    return size, compressed, offset
+            wide = extra[position : position + length]
+            place = 0
+            resolved: list[int] = []
+            for field in fields:
+                if field == _IN_ZIP64_32:
+                    if place + 8 > len(wide):
+                        raise BadZipError("a zip64 field is too short")
+                    resolved += struct.unpack_from("<Q", wide, place)
+                    place += 8
+                else:
+                    resolved.append(field)
+            size, compressed, offset = resolved
+            return size, compressed, offset
+        position += length
+    raise BadZipError("a zip64 field is missing")
 
 
 def _modified_s(date: int, time: int) -> int:
