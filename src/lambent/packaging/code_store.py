@@ -117,7 +117,8 @@ class CodeStore:
     async def collect(self, in_use: Collection[str]) -> list[str]:
         """Remove all packages but these, those being added and those added a moment ago; returns what was removed.
 
-        `in_use` must also name the packages of environments that still run.
+        `in_use` must also name the packages of environments that still run. Takes as long as removing and syncing
+        trees does: not for a request to wait for.
         """
         removed = []
         async with self._syncing:

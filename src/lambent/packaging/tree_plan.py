@@ -6,8 +6,10 @@ What AWS does with odd archives is mostly undocumented. The rules here:
   over-deep paths are refused. A backslash or a drive letter is nothing special: it stays in the name, as on AWS, where
   archives made with them unpack to files with such names.
 - Permission bits are kept, as AWS keeps them: a file without read permission for others cannot be read by the function
-  ("permission denied" there too; AWS asks for 644 and 755). Set-uid, set-gid, sticky and write by group and others are
-  dropped; the owner, who is the server and never the function, may always read (and use directories).
+  ("permission denied" there too; AWS asks for 644 and 755, see "Permissions policies on Lambda deployment packages" in
+  its Developer Guide). Beware of Python's `ZipFile.writestr` with a plain name: it writes 600. Entries without Unix
+  modes (made on Windows) get 644 and 755, so nothing of theirs is executable. Set-uid, set-gid, sticky and write by
+  group and others are dropped; the owner, who is the server and never the function, may always read.
 - A name that occurs twice means its last entry (as for `unzip -o`; some build tools do write such archives). Nothing
   can be both a directory and something else.
 - Symbolic links are kept if they are relative and lead, through any other links, to a place inside the tree.
