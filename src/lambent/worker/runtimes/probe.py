@@ -36,6 +36,12 @@ class Interpreter:
         return tuple(map(int, self.version.split(".")[: len(version)])) == version
 
 
+def ask_directly(language: Language, path: Path) -> Interpreter | None:
+    """The interpreter at `path`, by running it; None when it does not run (the reason is logged)."""
+    answer = _run(language, path)
+    return None if answer is None else _interpreter(path, answer)
+
+
 class Prober:
     """Asks interpreters; `cache` is the file that remembers answers. Not thread-safe: the catalog holds a lock."""
 
@@ -54,8 +60,7 @@ class Prober:
                 return None
             answers[key] = answer
             self._save(answers)
-        answer = answers[key]
-        return Interpreter(path, answer["version"], answer["prefix"], answer["library"], answer["tag"])
+        return _interpreter(path, answers[key])
 
     def _load(self) -> dict[str, dict[str, str]]:
         if self._answers is None:
@@ -72,6 +77,10 @@ class Prober:
         temporary = self._cache.with_name(f"{self._cache.name}.{os.getpid()}")
         temporary.write_text(json.dumps(answers, indent=1))
         temporary.replace(self._cache)
+
+
+def _interpreter(path: Path, answer: dict[str, str]) -> Interpreter:
+    return Interpreter(path, answer["version"], answer["prefix"], answer["library"], answer["tag"])
 
 
 def _run(language: Language, path: Path) -> dict[str, str] | None:

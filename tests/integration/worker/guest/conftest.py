@@ -4,10 +4,9 @@ from __future__ import annotations
 
 import asyncio
 import contextlib
+import functools
 import json
 import os
-import shutil
-import socket
 import struct
 import subprocess
 from collections.abc import AsyncIterator, Awaitable, Callable, Mapping
@@ -17,8 +16,39 @@ from typing import Any
 
 import pytest
 
+from lambent.worker.runtimes.identifiers import KNOWN
+from lambent.worker.runtimes.layout import RuntimesLayout
+from lambent.worker.runtimes.probe import ask_directly
+from lambent.worker.runtimes.search import candidates
+
 GUEST = Path(__file__).parents[4] / "src/lambent/worker/guest"
 ARN = "arn:aws:lambda:eu-west-1:123456789012:function:fn"
+
+
+@functools.cache
+def found_argvs(language: str) -> dict[str, list[str]]:
+    """How to start each guest that can be started on this machine. LAMBENT_TEST_DATA: a data directory in which more
+    runtimes are installed."""
+    layout = RuntimesLayout.of(Path(os.environ.get("LAMBENT_TEST_DATA", "/nonexistent")))
+    found = {}
+    for known in KNOWN.values():
+        if known.language != language:
+            continue
+        for path in candidates(known, layout, os.environ):
+            interpreter = ask_directly(known.language, path)
+            if interpreter is not None and interpreter.is_version(known.version):
+                entry = "python/bootstrap.py" if language == "python" else "node/index.mjs"
+                flags = ["-S"] if language == "python" else []
+                found[known.name] = [str(path), *flags, str(GUEST / entry)]
+                break
+    return found
+
+
+def pytest_generate_tests(metafunc: pytest.Metafunc) -> None:
+    for name, language in (("python_argv", "python"), ("node_argv", "nodejs")):
+        if name in metafunc.fixturenames:
+            found = found_argvs(language)
+            metafunc.parametrize(name, list(found.values()), ids=list(found))
 
 
 @dataclass
@@ -123,6 +153,7 @@ class Guest:
     """A running guest process."""
 
     api: RuntimeApi
+    task: Path
     process: subprocess.Popen[bytes]
     telemetry: int
     output: int
@@ -145,6 +176,13 @@ class Guest:
     def frames(self) -> list[Frame]:
         """All records so far."""
         return frames_of(self._drain(self.telemetry))
+
+    def frames_so_far(self) -> None:
+        """Only read, so that writers do not block."""
+        self._drain(self.telemetry)
+
+    async def pause(self) -> None:
+        await asyncio.sleep(0.005)
 
     def texts(self) -> list[str]:
         return [frame.text for frame in self.frames()]
@@ -214,7 +252,7 @@ async def start_guest(tmp_path: Path) -> AsyncIterator[StartGuest]:
         os.close(output_writer)
         os.set_blocking(telemetry, False)
         os.set_blocking(output, False)
-        guests.append(Guest(api, process, telemetry, output))
+        guests.append(Guest(api, task, process, telemetry, output))
         return guests[-1]
 
     try:

@@ -1,0 +1,123 @@
+"""The limits of `linux` sandboxes, against programs that want more."""
+
+from __future__ import annotations
+
+import asyncio
+from typing import Any
+
+import pytest
+
+pytestmark = pytest.mark.root
+
+MIB = 1 << 20
+COUNT = """
+import time
+n = 0
+while True:
+    n += 1
+    print(n, flush=True)
+    time.sleep(0.005)
+"""
+
+
+@pytest.mark.parametrize("init", [True, False])
+async def test_too_much_memory_is_an_out_of_memory_kill(lab: Any, init: bool) -> None:
+    ran = await lab.run_python("x = bytearray(200 << 20); print(len(x))", memory_bytes=64 * MIB, init=init)
+    assert (ran.exit.signal, ran.exit.oom_killed, ran.exit.killed) == (9, True, False)
+    assert ran.sandbox.memory_peak_bytes() == pytest.approx(64 * MIB, rel=0.05)
+
+
+async def test_memory_within_the_limit_is_measured(lab: Any) -> None:
+    sandbox = await lab.launch_python(
+        "x = bytearray(40 << 20); print('have', flush=True); input()"
+        " if 0 else None\n"
+        "x = bytearray(40 << 20); print('have', flush=True)\n"
+        "import time; time.sleep(100)",
+        memory_bytes=128 * MIB,
+    )
+    assert b"have" in await lab.line(sandbox)
+    assert 40 * MIB < sandbox.memory_current_bytes() < 128 * MIB
+    sandbox.kill()
+    ran = await lab.finish(sandbox)
+    assert not ran.exit.oom_killed
+    assert 40 * MIB < sandbox.memory_peak_bytes() < 128 * MIB
+    assert sandbox.memory_current_bytes() == 0
+
+
+async def test_a_child_killed_for_memory_is_told_with_the_exit(lab: Any) -> None:
+    script = f"{lab.python} -I -S -c 'x = bytearray(200 << 20)'; echo child $?"
+    ran = await lab.shell(script, memory_bytes=64 * MIB)
+    assert ran.exit.oom_killed
+    assert "child 137" in ran.text or ran.exit.signal == 9  # cgroup v2 kills the whole sandbox
+
+
+async def test_files_in_tmp_count_as_memory(lab: Any) -> None:
+    ran = await lab.shell("head -c 100M /dev/zero > /tmp/file", memory_bytes=48 * MIB, tmp_bytes=512 * MIB)
+    assert ran.exit.oom_killed
+
+
+async def test_a_fork_bomb_is_contained(lab: Any) -> None:
+    script = """
+import os, time
+made = 0
+try:
+    while True:
+        if os.fork() == 0:
+            time.sleep(100)
+        made += 1
+except BlockingIOError:
+    print(made)
+"""
+    ran = await lab.run_python(script, processes=20)
+    assert ran.exit.status == 0
+    assert 15 <= int(ran.text) < 20
+
+
+async def test_cpu_share_is_limited(lab: Any) -> None:
+    script = """
+import time
+end = time.monotonic() + 1.0
+while time.monotonic() < end: pass
+print(time.process_time())
+"""
+    ran = await lab.run_python(script, cpus=0.25)
+    assert float(ran.text) < 0.40  # of one second; what the host leaves of it is no concern here
+
+
+async def test_a_frozen_sandbox_does_nothing_until_it_is_thawed(lab: Any) -> None:
+    sandbox = await lab.launch_python(COUNT)
+    await lab.line(sandbox)
+    sandbox.freeze()
+    await asyncio.sleep(0.1)
+    await _drain(lab, sandbox)
+    with pytest.raises(TimeoutError):
+        await asyncio.wait_for(lab.line(sandbox), 0.3)
+    asyncio.get_running_loop().remove_reader(sandbox.output_fd)
+    sandbox.thaw()
+    assert await lab.line(sandbox)
+    sandbox.freeze()
+    sandbox.kill()
+    assert (await lab.finish(sandbox)).exit.killed
+
+
+async def _drain(lab: Any, sandbox: Any) -> None:
+    """Take what it said before it was frozen."""
+    try:
+        while True:
+            await asyncio.wait_for(lab.line(sandbox), 0.05)
+    except TimeoutError:
+        asyncio.get_running_loop().remove_reader(sandbox.output_fd)
+
+
+async def test_descriptors_are_limited(lab: Any) -> None:
+    script = """
+import os
+count = 0
+try:
+    while True:
+        os.dup(0); count += 1
+except OSError as error:
+    print(count, error.strerror)
+"""
+    ran = await lab.run_python(script)
+    assert ran.text.strip() == "1021 Too many open files"
