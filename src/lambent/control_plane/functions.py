@@ -31,7 +31,7 @@ from lambent.model import limits
 from lambent.model.arn import FunctionId
 from lambent.model.clock import Clock
 from lambent.model.errors import CodeStorageExceededException, InvalidParameterValueException
-from lambent.model.function import FunctionRecord, FunctionVersion, version_key, versions_prefix
+from lambent.model.function import FunctionVersion, version_key, versions_prefix
 from lambent.packaging.code_store import CodeStorageFullError, CodeStore, StoredPackage
 from lambent.store.api import FUNCTIONS, VERSIONS, ConflictError, Delete, Expect, Put, Store
 from lambent.store.api import Change as StoreChange
@@ -91,10 +91,8 @@ class FunctionsControlPlane:
 
     async def start(self) -> None:
         """Complete what a stop or a crash left under way, and collect the code it left behind."""
-        for stored in await self._store.scan(FUNCTIONS, ""):
-            latest = FunctionRecord.from_document(stored.value).latest
-            if not is_settled(latest):
-                self._settling.begin(latest.function)
+        for function in await self.queries.unsettled():
+            self._settling.begin(function)
         self._collector.start()
 
     async def close(self) -> None:

@@ -2,8 +2,11 @@
 
 from __future__ import annotations
 
+import asyncio
+from collections.abc import AsyncIterator
 from dataclasses import dataclass
 
+from lambent.control_plane.states import is_settled
 from lambent.model.arn import LATEST, FunctionId, FunctionReference
 from lambent.model.errors import ResourceNotFoundException
 from lambent.model.function import (
@@ -14,7 +17,9 @@ from lambent.model.function import (
     versions_prefix,
 )
 from lambent.model.ids import AccountId, Region
-from lambent.store.api import FUNCTIONS, VERSIONS, Store
+from lambent.store.api import FUNCTIONS, VERSIONS, Record, Store
+
+_AT_ONCE = 200  # documents
 
 
 @dataclass(frozen=True, slots=True)
@@ -105,8 +110,10 @@ class FunctionQueries:
             latest = FunctionRecord.from_document(stored.value).latest
             versions.append(latest)
             versions += await self._published(latest.function, None, limit + 1 - len(versions))
-        following = f"{versions[limit - 1].function.name}/{_position(versions[limit - 1])}"
-        return Page(versions[:limit], following) if len(versions) > limit else Page(versions, None)
+        if len(versions) <= limit:
+            return Page(versions, None)
+        last = versions[limit - 1]
+        return Page(versions[:limit], f"{last.function.name}/{_position(last)}")
 
     async def list_versions(self, function: FunctionId, after: str | None, limit: int) -> Page:
         """`$LATEST`, then the published versions by number. Raises ResourceNotFoundException."""
@@ -119,19 +126,36 @@ class FunctionQueries:
     async def usage(self, account: AccountId, region: Region) -> AccountUsage:
         """What the account has in the region."""
         prefix = _region_prefix(account, region)
-        functions = await self._store.scan(FUNCTIONS, prefix)
-        versions = await self._store.scan(VERSIONS, prefix)
-        documents = [one.value["latest"] for one in functions] + [one.value for one in versions]
-        return AccountUsage(len(functions), sum(document["code_unzipped_size"] for document in documents))
+        function_count = total_code_size = 0
+        async for stored in self._each(FUNCTIONS, prefix):
+            function_count += 1
+            total_code_size += stored.value["latest"]["code_unzipped_size"]
+        async for stored in self._each(VERSIONS, prefix):
+            total_code_size += stored.value["code_unzipped_size"]
+        return AccountUsage(function_count, total_code_size)
+
+    async def unsettled(self) -> list[FunctionId]:
+        """Functions of all accounts with a creation or an update under way."""
+        records = [FunctionRecord.from_document(stored.value) async for stored in self._each(FUNCTIONS, "")]
+        return [record.function for record in records if not is_settled(record.latest)]
 
     async def code_digests(self) -> set[str]:
         """The code of every function and version of every account."""
-        functions = await self._store.scan(FUNCTIONS, "")
-        versions = await self._store.scan(VERSIONS, "")
-        digests = {one.value["latest"]["code_digest"] for one in functions}
-        return digests | {one.value["code_digest"] for one in versions}
+        functions = {stored.value["latest"]["code_digest"] async for stored in self._each(FUNCTIONS, "")}
+        return functions | {stored.value["code_digest"] async for stored in self._each(VERSIONS, "")}
+
+    async def _each(self, table: str, prefix: str) -> AsyncIterator[Record]:
+        """All documents, read in parts: a scan keeps the event loop for as long as it takes."""
+        after = None
+        while stored := await self._store.scan(table, prefix, after=after, limit=_AT_ONCE):
+            for one in stored:
+                yield one
+            after = stored[-1].key
+            await asyncio.sleep(0)
 
     async def _published(self, function: FunctionId, after: str | None, limit: int) -> list[FunctionVersion]:
+        if limit <= 0:
+            return []
         prefix = versions_prefix(function)
         start = None if after is None else prefix + after
         stored = await self._store.scan(VERSIONS, prefix, after=start, limit=limit)
