@@ -156,3 +156,12 @@ async def test_a_document_that_is_not_json_is_reported(tmp_path: Path) -> None:
     with pytest.raises(StoreCorruptError, match="not JSON"):
         await store.get(FUNCTIONS, "000000")
     await store.close()
+
+
+async def test_every_commit_is_synced(tmp_path: Path) -> None:
+    """What `kill -9` cannot show: that a commit would survive the power going."""
+    store = await SqliteStore.open(tmp_path / "store.db")
+    connection = store._writer._connection
+    assert connection.execute("PRAGMA journal_mode").fetchone() == ("wal",)
+    assert connection.execute("PRAGMA synchronous").fetchone() == (2,)  # FULL: the log at each commit
+    await store.close()

@@ -335,3 +335,25 @@ async def test_nobody_else_reads_archives(store: CodeStore, root: Path) -> None:
         "synced": "0o700",
         "incoming": "0o700",
     }
+
+
+async def test_the_archive_is_synced_before_add_returns_and_the_tree_before_its_mark(
+    store: CodeStore, root: Path, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    """What `kill -9` cannot show: the power going."""
+    synced: list[str] = []
+    real_fsync = os.fsync
+
+    def fsync(descriptor: int) -> None:
+        real_fsync(descriptor)
+        synced.append(str(Path(f"/proc/self/fd/{descriptor}").readlink().relative_to(root)))
+        assert not list((root / "synced").iterdir())
+
+    monkeypatch.setattr(os, "fsync", fsync)
+    package = await store.add_zip(_zip({"a": "x", "d/b": "y"}))
+    assert synced == [f"archives/{package.digest}.zip", "archives"]
+    synced.clear()
+    await store.close()
+    tree = f"trees/{package.digest}"
+    assert sorted(synced) == ["trees", tree, f"{tree}/a", f"{tree}/d", f"{tree}/d/b"]
+    assert _below(root, "synced") == [package.digest]
