@@ -9,6 +9,8 @@ from __future__ import annotations
 import asyncio
 import logging
 import math
+import socket
+import struct
 from collections.abc import AsyncIterable, Callable
 from typing import cast
 
@@ -23,6 +25,8 @@ logger = logging.getLogger(__name__)
 
 # Up to here head and body are joined into one write; above, copying costs more than a second write.
 _JOIN_MAX_BYTES = 64 * 1024
+
+_RESET = struct.pack("ii", 1, 0)  # struct linger: on, for no time
 
 _IDLE, _OVER = Phase.IDLE, Phase.OVER
 
@@ -80,7 +84,7 @@ class HttpConnection(asyncio.Protocol):
         self._wait()
         limit = roster.limits.max_connections
         if roster.stopping or (limit is not None and len(roster.members) > 2 * limit):
-            self._transport.abort()
+            self.abort()
         elif limit is not None and len(roster.members) > limit:
             logger.warning("connection refused: too many", extra={"server": roster.name, "limit": limit})
             self._parser.refuse(503, "too many connections")
@@ -95,7 +99,7 @@ class HttpConnection(asyncio.Protocol):
             parser.feed(data)
         except Exception:  # supervision point: a policy failed; its client cannot be answered
             logger.exception("reading a request failed", extra={"server": self._roster.name})
-            self._transport.abort()
+            self.abort()
             return
         if parser.ready:
             self._advance()
@@ -183,7 +187,7 @@ class HttpConnection(asyncio.Protocol):
         limits = roster.limits
         if self._lingering:
             if roster.expired(self._tick, limits.linger_timeout_s):
-                self._transport.abort()
+                self.abort()
             return True
         if self._write_paused or self._transport.is_closing():
             self._check_taking()
@@ -210,7 +214,10 @@ class HttpConnection(asyncio.Protocol):
             self._shut()
 
     def abort(self) -> None:
-        """See `roster.Member`."""
+        """See `roster.Member`. By a reset: half an answer must not look like a whole one that ends with the close."""
+        sock = self._transport.get_extra_info("socket")
+        if sock is not None and not self._transport.is_closing():
+            sock.setsockopt(socket.SOL_SOCKET, socket.SO_LINGER, _RESET)
         self._transport.abort()
 
     # In order: hand over, answer, go on
@@ -293,7 +300,7 @@ class HttpConnection(asyncio.Protocol):
             await send_body(body, framing, length, self)
         except Exception:  # supervision point: half an answer is out; only breaking off tells the client
             logger.exception("a streamed response failed", extra={"server": self._roster.name})
-            self._transport.abort()
+            self.abort()
         else:
             self._stream = None
             if not self._lost:
@@ -340,7 +347,7 @@ class HttpConnection(asyncio.Protocol):
     def _discard(self, received: int) -> None:
         self._lingered += received
         if self._lingered > self._roster.limits.max_linger_bytes:
-            self._transport.abort()
+            self.abort()
 
     def _check_taking(self) -> None:
         """Give up on a client that takes nothing of its answer."""
@@ -349,4 +356,4 @@ class HttpConnection(asyncio.Protocol):
             self._unsent = unsent
             self._tick = self._roster.tick
         elif self._roster.expired(self._tick, self._roster.limits.write_timeout_s):
-            self._transport.abort()
+            self.abort()

@@ -21,6 +21,9 @@ __all__ = ["CoroutineHandler", "HttpLimits", "HttpServer", "coroutine_handler"]
 
 logger = logging.getLogger(__name__)
 
+# How many turns of its loop asyncio takes from accepting a connection to telling its protocol.
+_ACCEPT_TURNS = 5
+
 _DEFAULT_LIMITS = HttpLimits()
 
 
@@ -71,8 +74,7 @@ class HttpServer:
             return
         roster.stopping = True
         servers, self._servers = self._servers, []
-        for server in servers:
-            server.close()
+        await _stop_accepting(servers)
         for member in list(roster.members):
             member.drain()
         if not await roster.emptied(grace_s):
@@ -85,3 +87,15 @@ class HttpServer:
         roster.stop_sweeping()
         for server in servers:
             await server.wait_closed()
+
+
+async def _stop_accepting(servers: list[asyncio.Server]) -> None:
+    """Close `servers`, but not over connections on their way in: asyncio (3.11) would lose those, unclosed."""
+    loop = asyncio.get_running_loop()
+    for server in servers:
+        for sock in server.sockets:
+            loop.remove_reader(sock.fileno())
+    for _ in range(_ACCEPT_TURNS):
+        await asyncio.sleep(0)
+    for server in servers:
+        server.close()

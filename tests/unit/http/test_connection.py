@@ -3,13 +3,13 @@
 from __future__ import annotations
 
 import asyncio
-import logging
 import math
 from collections.abc import AsyncIterator, Callable
 
 import pytest
 from hypothesis import given, settings
 from hypothesis import strategies as st
+
 from lambent.http.connection import HttpConnection
 from lambent.http.limits import HttpLimits
 from lambent.http.messages import Exchange, Handler, RequestHead, Response
@@ -91,6 +91,18 @@ class Client:
                 self.roster.sweeping.cancel()
                 self.roster._sweep()
 
+    def reading_paused(self) -> bool:
+        return self.transport.paused
+
+    def closed(self) -> bool:
+        return self.transport.closed
+
+    def aborted(self) -> bool:
+        return self.transport.aborted
+
+    def timer_runs(self) -> bool:
+        return self.roster.sweeping is not None
+
     @property
     def paths(self) -> list[str]:
         return [exchange.request.path for exchange in self.exchanges]
@@ -139,7 +151,7 @@ async def test_an_answer_is_one_write(client: Client) -> None:
     assert client.output.startswith(b"HTTP/1.1 200 OK\r\n")
     assert client.output.endswith(b"\r\n\r\nabc")
     assert client.transport.writes == 1
-    assert not client.transport.closed
+    assert not client.closed()
 
 
 async def test_big_bodies_are_written_as_they_are(client: Client) -> None:
@@ -154,14 +166,14 @@ async def test_big_bodies_are_written_as_they_are(client: Client) -> None:
 async def test_pipelined_requests_are_handed_over_one_at_a_time_and_reading_pauses(client: Client) -> None:
     client.send(GET % 1 + GET % 2 + GET % 3)
     assert client.paths == ["/1"]
-    assert client.transport.paused
+    assert client.reading_paused()
     client.exchanges[0].respond(Response(200, body=b"one"))
     assert client.paths == ["/1", "/2"]
-    assert client.transport.paused
+    assert client.reading_paused()
     client.exchanges[1].respond(Response(200, body=b"two"))
     assert client.paths == ["/1", "/2", "/3"]
     client.exchanges[2].respond(Response(200, body=b"three"))
-    assert not client.transport.paused
+    assert not client.reading_paused()
     assert client.output.index(b"one") < client.output.index(b"two") < client.output.index(b"three")
 
 
@@ -177,10 +189,10 @@ async def test_no_further_request_while_the_client_does_not_read(connect: Callab
     client.connection.pause_writing()
     client.send(GET % 1 + GET % 2)
     assert client.output == b""
-    assert client.transport.paused
+    assert client.reading_paused()
     client.connection.resume_writing()
     assert client.output.count(b"200 OK") == 2
-    assert not client.transport.paused
+    assert not client.reading_paused()
 
 
 async def test_a_refusal_waits_for_the_answers_before_it(client: Client) -> None:
@@ -189,7 +201,7 @@ async def test_a_refusal_waits_for_the_answers_before_it(client: Client) -> None
     client.exchanges[0].respond(Response(200, body=b"one"))
     assert client.output.index(b"one") < client.output.index(b"HTTP/1.1 501")
     assert client.transport.eof
-    assert not client.transport.closed
+    assert not client.closed()
 
 
 # Expect: 100-continue
@@ -233,10 +245,10 @@ async def test_no_100_for_too_large_a_body(client: Client) -> None:
 async def test_close_after_the_answer(client: Client, close: bytes) -> None:
     version = b"1.1" if close else b"1.0"
     client.send(b"GET / HTTP/" + version + b"\r\nHost: a\r\n" + close + b"\r\n")
-    assert not client.transport.closed
+    assert not client.closed()
     client.exchanges[0].respond(Response(200))
     assert b"Connection: close\r\n" in client.output
-    assert client.transport.closed
+    assert client.closed()
 
 
 async def test_a_refused_client_is_listened_to_within_bounds(connect: Callable[..., Client]) -> None:
@@ -244,14 +256,14 @@ async def test_a_refused_client_is_listened_to_within_bounds(connect: Callable[.
     client.send(b"POST / HTTP/1.1\r\nHost: a\r\nContent-Length: 5000\r\n\r\n" + b"x" * 100)
     assert client.transport.eof
     client.send(b"x" * 10_000)
-    assert not client.transport.closed
+    assert not client.closed()
     client.send(b"x")
-    assert client.transport.aborted
+    assert client.aborted()
 
 
 async def test_a_refused_client_that_goes_is_let_go(client: Client) -> None:
     client.send(b"rubbish")
-    assert not client.transport.closed
+    assert not client.closed()
     assert client.connection.eof_received() is False
 
 
@@ -309,7 +321,7 @@ async def test_a_half_closed_client_gets_its_answers(client: Client) -> None:
     client.exchanges[0].respond(Response(200, body=b"one"))
     client.exchanges[1].respond(Response(200, body=b"two"))
     assert client.output.endswith(b"two")
-    assert client.transport.closed
+    assert client.closed()
 
 
 async def test_end_of_input_inside_a_request_closes(client: Client) -> None:
@@ -345,7 +357,7 @@ async def test_a_handler_that_raises_answers_500(
     client = connect(broken)
     client.send(GET % 1)
     assert client.output.startswith(b"HTTP/1.1 500 ")
-    assert client.transport.closed
+    assert client.closed()
     assert "a handler failed" in caplog.text
 
 
@@ -357,7 +369,7 @@ async def test_a_policy_that_raises_loses_only_its_client(
 
     monkeypatch.setattr(client.roster.policy, "body_limit", fail)
     client.send(EXPECT % 3)
-    assert client.transport.aborted
+    assert client.aborted()
     assert "reading a request failed" in caplog.text
 
 
@@ -483,7 +495,7 @@ async def test_a_slow_head_is_answered_408(connect: Callable[..., Client]) -> No
     assert client.output.startswith(b"HTTP/1.1 408 ")
     assert client.transport.eof
     client.sweep(6)
-    assert client.transport.aborted
+    assert client.aborted()
 
 
 async def test_a_slow_body_is_answered_408_when_nothing_comes(connect: Callable[..., Client]) -> None:
@@ -502,9 +514,9 @@ async def test_idle_connections_are_closed_without_a_word(connect: Callable[...,
     client.sweep(8)
     client.send(GET % 1)
     client.sweep(8)
-    assert not client.transport.closed
+    assert not client.closed()
     client.sweep(1)
-    assert client.transport.closed
+    assert client.closed()
     assert client.output.count(b"HTTP/1.1") == 1
 
 
@@ -512,17 +524,17 @@ async def test_the_handler_has_all_the_time_and_no_timer_runs(connect: Callable[
     client = connect(limits=LIMITS)
     client.send(GET % 1)
     client.sweep(1)
-    assert client.roster.sweeping is None
+    assert not client.timer_runs()
     client.exchanges[0].respond(Response(200))
-    assert client.roster.sweeping is not None
+    assert client.timer_runs()
 
 
 async def test_infinite_patience_needs_no_timer(connect: Callable[..., Client]) -> None:
     client = connect(limits=HttpLimits(keep_alive_timeout_s=math.inf))
     client.sweep(1)
-    assert client.roster.sweeping is None
+    assert not client.timer_runs()
     client.send(b"GET")
-    assert client.roster.sweeping is not None
+    assert client.timer_runs()
 
 
 async def test_a_client_that_takes_nothing_is_aborted(connect: Callable[..., Client]) -> None:
@@ -534,9 +546,9 @@ async def test_a_client_that_takes_nothing_is_aborted(connect: Callable[..., Cli
     client.sweep(9)
     client.transport.unsent = 99
     client.sweep(11)
-    assert not client.transport.aborted
+    assert not client.aborted()
     client.sweep(1)
-    assert client.transport.aborted
+    assert client.aborted()
 
 
 async def test_a_closing_connection_whose_client_takes_nothing_is_aborted(connect: Callable[..., Client]) -> None:
@@ -544,9 +556,9 @@ async def test_a_closing_connection_whose_client_takes_nothing_is_aborted(connec
     client.send(b"GET / HTTP/1.0\r\n\r\n")
     client.transport.unsent = 100
     client.exchanges[0].respond(Response(200, body=b"x" * 100))
-    assert client.transport.closed
+    assert client.closed()
     client.sweep(13)
-    assert client.transport.aborted
+    assert client.aborted()
 
 
 async def test_one_failing_connection_does_not_end_the_sweep(
@@ -560,7 +572,7 @@ async def test_one_failing_connection_does_not_end_the_sweep(
 
     monkeypatch.setattr(client.roster.policy, "malformed", fail)
     client.sweep(5)
-    assert client.transport.aborted
+    assert client.aborted()
     assert "looking after a connection failed" in caplog.text
 
 
@@ -579,37 +591,56 @@ async def test_one_failing_connection_does_not_end_the_sweep(
     )
 )
 def test_whatever_happens_every_client_is_answered_or_closed(events: list[bytes | str]) -> None:
-    async def run() -> None:
-        client = Client(limits=LIMITS)
-        writing = eof = True
-        for event in events:
-            if client.transport.closed:
-                break
-            open_exchanges = [exchange for exchange in client.exchanges if not exchange.closed]
-            if isinstance(event, bytes):
-                if eof and event and not client.transport.paused:
-                    client.send(event)
-            elif event == "answer" and open_exchanges:
-                open_exchanges[0].respond(Response(200, body=b"ok"))
-            elif event == "pause" and writing:
-                writing = False
-                client.connection.pause_writing()
-            elif event == "resume" and not writing:
-                writing = True
-                client.connection.resume_writing()
-            elif event == "sweep":
-                client.sweep(1)
-            elif event == "eof" and eof and not client.transport.paused:
-                eof = False
-                if not client.connection.eof_received():
-                    client.transport.close()
-        if not writing and not client.transport.closed:
-            client.connection.resume_writing()
-        while open_exchanges := [exchange for exchange in client.exchanges if not exchange.closed]:
-            open_exchanges[0].respond(Response(200, body=b"ok"))
-        client.sweep(20)
-        assert client.transport.closed
-        assert client.output.count(b"HTTP/1.1 200 ") <= len(client.exchanges)
-        client.roster.stop_sweeping()
+    asyncio.run(_live_through(events))
 
-    asyncio.run(run())
+
+async def _live_through(events: list[bytes | str]) -> None:
+    client = Client(limits=LIMITS)
+    far_end = FarEnd(client)
+    for event in events:
+        if client.transport.closed:
+            break
+        if isinstance(event, str):
+            getattr(far_end, event)()
+        elif event and far_end.sending and not client.reading_paused():
+            client.send(event)
+    far_end.resume()
+    while not all(exchange.closed for exchange in client.exchanges):
+        far_end.answer()
+    client.sweep(20)
+    assert client.closed()
+    assert client.output.count(b"HTTP/1.1 200 ") <= len(client.exchanges)
+    client.roster.stop_sweeping()
+
+
+class FarEnd:
+    """What may happen to a connection, as an event loop lets it happen."""
+
+    def __init__(self, client: Client) -> None:
+        self.client = client
+        self.sending = self.taking = True
+
+    def answer(self) -> None:
+        for exchange in self.client.exchanges:
+            if not exchange.closed:
+                exchange.respond(Response(200, body=b"ok"))
+                return
+
+    def pause(self) -> None:
+        if self.taking:
+            self.taking = False
+            self.client.connection.pause_writing()
+
+    def resume(self) -> None:
+        if not self.taking and not self.client.transport.closed:
+            self.taking = True
+            self.client.connection.resume_writing()
+
+    def sweep(self) -> None:
+        self.client.sweep(1)
+
+    def eof(self) -> None:
+        if self.sending and not self.client.reading_paused():
+            self.sending = False
+            if not self.client.connection.eof_received():
+                self.client.transport.close()

@@ -8,6 +8,7 @@ from collections.abc import AsyncIterator
 import pytest
 from hypothesis import given
 from hypothesis import strategies as st
+
 from lambent.http.messages import Response
 from lambent.http.rendering import Framing, render
 
@@ -27,7 +28,9 @@ def head(response: Response, *, keep_alive: bool = True, http10: bool = False, h
 def test_a_plain_answer() -> None:
     data, keep_alive, framing, length = render(Response(200, (("X-A", "b c"),), b"abc"), True, False, False)
     assert re.fullmatch(
-        rb"HTTP/1\.1 200 OK\r\nDate: \w{3}, \d\d \w{3} \d{4} \d\d:\d\d:\d\d GMT\r\nX-A: b c\r\nContent-Length: 3\r\n\r\n",
+        rb"HTTP/1\.1 200 OK\r\n"
+        rb"Date: \w{3}, \d\d \w{3} \d{4} \d\d:\d\d:\d\d GMT\r\n"
+        rb"X-A: b c\r\nContent-Length: 3\r\n\r\n",
         data,
     )
     assert (keep_alive, framing, length) == (True, Framing.LENGTH, 3)
