@@ -3,11 +3,17 @@
 from __future__ import annotations
 
 from lambent.aws.context import Operations
+from lambent.aws.service import ServiceDefinition
 from lambent.iam.managed_policies import ManagedPolicies
 from lambent.iam.roles import Roles
 from lambent.services.iam import policies as policy_operations
 from lambent.services.iam import role_policies
 from lambent.services.iam import roles as role_operations
+
+
+def definition(roles: Roles, policies: ManagedPolicies) -> ServiceDefinition:
+    """The service, for the request chain."""
+    return ServiceDefinition("iam", operations(roles, policies))
 
 
 def operations(roles: Roles, policies: ManagedPolicies) -> Operations:

@@ -12,6 +12,7 @@ from datetime import UTC, datetime
 from typing import Final
 
 from lambent.aws.context import Operations, Params, RequestContext
+from lambent.aws.service import ServiceDefinition
 from lambent.iam.access_key_ids import account_of
 from lambent.iam.identities import Identities
 from lambent.iam.policy_documents import trusts_principal
@@ -26,6 +27,11 @@ SESSION_TOKEN_DURATION_DEFAULT_S: Final = 43_200
 ROOT_SESSION_TOKEN_MAX_S: Final = 3600
 _NARROWING: Final = ("Policy", "PolicyArns", "Tags", "TransitiveTagKeys", "SourceIdentity", "ProvidedContexts")
 _MFA: Final = ("SerialNumber", "TokenCode")
+
+
+def definition(roles: Roles, sessions: SessionIssuer, identities: Identities) -> ServiceDefinition:
+    """The service, for the request chain."""
+    return ServiceDefinition("sts", operations(roles, sessions, identities))
 
 
 def operations(roles: Roles, sessions: SessionIssuer, identities: Identities) -> Operations:
