@@ -35,8 +35,8 @@ async def store(request: pytest.FixtureRequest, tmp_path: Path) -> AsyncIterator
 
 @pytest.fixture
 async def code_store(tmp_path: Path) -> AsyncIterator[CodeStore]:
-    """Spares nothing: what is unused is collected at once."""
-    code_store = CodeStore(tmp_path / "code", pending_grace_s=0.0)
+    """Spares what was added only for a moment, longer than a change takes."""
+    code_store = CodeStore(tmp_path / "code", pending_grace_s=0.3)
     await code_store.start()
     yield code_store
     await code_store.close()
@@ -63,7 +63,7 @@ async def start(store: Store, code_store: CodeStore) -> AsyncIterator[StartContr
 
 @pytest.fixture
 async def plane(start: StartControlPlane) -> FunctionsControlPlane:
-    made: FunctionsControlPlane = await start(Settings(settle_delay_s=0.001))
+    made: FunctionsControlPlane = await start(Settings(settle_delay_s=0.001, collect_again_s=0.35))
     return made
 
 

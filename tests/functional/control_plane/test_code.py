@@ -73,7 +73,8 @@ async def test_code_that_environments_run_from_stays_until_they_end(
     is_there: Callable[[str], bool],
 ) -> None:
     running = {hashlib.sha256(make_zip("one")).hexdigest()}
-    plane = await start(Settings(settle_delay_s=0.001), digests_in_use=lambda: running)
+    settings = Settings(settle_delay_s=0.001, collect_again_s=0.35)
+    plane = await start(settings, digests_in_use=lambda: running)
     await plane.create(create_request("one"))
     await plane.update_code(UpdateCodeRequest(function, make_zip("two")))
     await plane.update_code(UpdateCodeRequest(function, make_zip("three")))
@@ -88,6 +89,7 @@ async def test_what_a_crash_left_goes_at_start(
     start: Callable[..., Any], code_store: CodeStore, make_zip: Callable[[str], bytes], is_there: Callable[[str], bool]
 ) -> None:
     await code_store.add_zip(make_zip("left behind"))
+    await asyncio.sleep(0.35)
     assert is_there("left behind")
     await start()
     await gone(is_there, "left behind")
@@ -96,9 +98,8 @@ async def test_what_a_crash_left_goes_at_start(
 async def test_what_was_spared_at_first_goes_later(
     start: Callable[..., Any], code_store: CodeStore, make_zip: Callable[[str], bytes], is_there: Callable[[str], bool]
 ) -> None:
-    code_store._pending_grace_s = 0.05
     await code_store.add_zip(make_zip("spared"))
-    await start(Settings(collect_again_s=0.1))
+    await start(Settings(collect_again_s=0.35))
     await gone(is_there, "spared")
 
 

@@ -41,6 +41,7 @@ from lambent.store.api import Store
 from lambent.store.memory import MemoryStore
 
 T = TypeVar("T")
+QUICK = Settings(collect_again_s=0.35)
 REGION = Region("us-east-1")
 ACCOUNT = AccountId("000000000000")
 
@@ -153,7 +154,7 @@ def start_lambda(tmp_path_factory: pytest.TempPathFactory) -> Iterator[StartLamb
 
         def serve() -> None:
             try:
-                asyncio.run(_serve(root, store or MemoryStore(), settings or Settings(), role_check, ready, started))
+                asyncio.run(_serve(root, store or MemoryStore(), settings or QUICK, role_check, ready, started))
             except Exception as error:  # noqa: BLE001 raised in the test's own thread
                 failures.append(error)
             finally:
@@ -185,7 +186,7 @@ async def _serve(
     ready: list[LambdaServer],
     started: threading.Event,
 ) -> None:
-    code = CodeStore(root, pending_grace_s=0.0)
+    code = CodeStore(root, pending_grace_s=0.3)
     await code.start()
     control_plane = FunctionsControlPlane(store, code, SystemClock(), settings=settings, role_check=role_check)
     await control_plane.start()

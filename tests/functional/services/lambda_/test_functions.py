@@ -4,6 +4,7 @@ from __future__ import annotations
 
 import base64
 import hashlib
+import json
 import re
 from collections.abc import Callable
 from typing import Any
@@ -286,3 +287,35 @@ def test_tags(client: Any, create: Create) -> None:
     client.untag_resource(Resource=arn, TagKeys=["b"])
     assert client.list_tags(Resource=arn)["Tags"] == {}
     assert "Tags" not in client.get_function(FunctionName="tagged")
+
+
+def empty_members(value: object, path: str = "") -> list[str]:
+    """Where an answer has nulls or empty texts. An empty description is AWS's own way."""
+    if isinstance(value, dict):
+        return [found for key, inner in value.items() for found in empty_members(inner, f"{path}.{key}")]
+    if isinstance(value, list):
+        return [found for inner in value for found in empty_members(inner, f"{path}[]")]
+    return [path] if value is None or (value == "" and not path.endswith(".Description")) else []
+
+
+def test_no_answer_has_empty_members(server: Any, create: Create, make_zip: Callable[..., bytes]) -> None:
+    """On the wire, before a client could tidy up."""
+    client = server.client()
+    bodies: list[object] = []
+    client.meta.events.register(
+        "before-parse.lambda", lambda response_dict, **_: bodies.append(json.loads(response_dict["body"] or b"{}"))
+    )
+    name = "no-empty-members"
+    create(name, using=client, Publish=True, KMSKeyArn="", DeadLetterConfig={"TargetArn": ""})
+    active(client, name)
+    client.update_function_configuration(FunctionName=name, Description="", KMSKeyArn="")
+    client.update_function_code(FunctionName=name, ZipFile=make_zip("other"), Publish=True)
+    client.publish_version(FunctionName=name)
+    for call in (client.get_function, client.get_function_configuration, client.list_versions_by_function):
+        call(FunctionName=name)
+    for versions in ({}, {"FunctionVersion": "ALL"}):
+        client.list_functions(**versions)
+    client.get_account_settings()
+    client.delete_function(FunctionName=name)
+    assert len(bodies) >= 12
+    assert empty_members(bodies) == []
