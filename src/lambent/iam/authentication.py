@@ -30,7 +30,7 @@ from lambent.iam.refusals import (
     service_error,
 )
 from lambent.iam.sessions import Session, SessionIssuer
-from lambent.iam.signature import Signature, access_key_and_region, read_signature
+from lambent.iam.signature import Signature, read_leniently, read_signature
 from lambent.iam.sigv4 import QUERY_PAST_SKEW_S, SKEW_S, payload_digest, verify
 from lambent.model.ids import AccountId, Region
 
@@ -84,8 +84,7 @@ class AcceptAnyKey:
         return False
 
     def authenticate(self, request: Request, family: WireFamily, body_sha256: str | None = None) -> Caller:
-        access_key_id, region, service = access_key_and_region(request.head)
-        token = request.headers.get("x-amz-security-token")
+        access_key_id, region, service, token = read_leniently(request.head)
         principal = self._session_principal(access_key_id, token, family)
         if principal is None:
             named = access_key_id if access_key_id is not None and _ACCOUNT_ID.fullmatch(access_key_id) else None

@@ -30,6 +30,7 @@ SINGLE_ENCODED_SERVICES: Final = frozenset({"s3", "s3-object-lambda", "s3-outpos
 
 _TIMESTAMP = re.compile(r"[0-9]{8}T[0-9]{6}Z")
 _REGION = re.compile(r"[a-z0-9-]{1,64}")
+_AUTHORIZATION_FIELDS = frozenset({"Credential", "SignedHeaders", "Signature"})
 _CACHEABLE_CHARACTERS = 1024  # longer texts are not worth (or a danger to) a cache
 
 
@@ -91,19 +92,30 @@ def read_signature(head: RequestHead) -> Signature | None:
     return _read_header(head, authorization)
 
 
-def access_key_and_region(head: RequestHead) -> tuple[str | None, str | None, str | None]:
-    """Access key id, region and service a request names, as far as they can be made out. Never raises."""
-    text = head.headers.get("authorization")
+class Named(NamedTuple):
+    """Who a request says it is from, each part None where it does not say."""
+
+    access_key_id: str | None
+    region: str | None
+    service: str | None
+    session_token: str | None
+
+
+def read_leniently(head: RequestHead) -> Named:
+    """What can be made out of a request's signature, however incomplete. Never raises."""
+    text, token = head.headers.get("authorization"), head.headers.get("x-amz-security-token")
     if text is None:
         text = unquote(head.query) if "X-Amz-Credential=" in head.query else ""
+        found = re.search(r"(?:^|&)X-Amz-Security-Token=([^&]*)", head.query)
+        token = token if found is None else unquote(found[1])
     match = re.search(r"Credential=\s*([^\s,&]+)", text)
     if match is None:
-        return None, None, None
+        return Named(None, None, None, token)
     parts = match[1].rsplit("/", 4)
     if len(parts) != 5:
-        return parts[0] or None, None, None
+        return Named(parts[0] or None, None, None, token)
     region = parts[2] if _REGION.fullmatch(parts[2]) else None
-    return parts[0] or None, region, parts[3] or None
+    return Named(parts[0] or None, region, parts[3] or None, token)
 
 
 def _read_header(head: RequestHead, authorization: str) -> Signature:
@@ -147,7 +159,7 @@ def _fields(authorization: str, wanted: tuple[str, ...]) -> dict[str, str]:
     fields: dict[str, str] = {}
     for pair in rest.split(",") if algorithm == ALGORITHM else ():
         name, equals, value = pair.strip().partition("=")
-        if not equals or name in fields:
+        if not equals or name in fields or name not in _AUTHORIZATION_FIELDS:
             raise SignatureError(
                 Refusal.INCOMPLETE,
                 "Invalid key=value pair (missing equal-sign) in Authorization header (hashed with SHA-256 and encoded "

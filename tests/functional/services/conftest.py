@@ -118,7 +118,7 @@ class _Running:
             policy = VerifySignatures(identities, sessions)
         elif self._auth != "none":
             policy = VerifyEnvironment(sessions, self._auth)
-        definitions = [iam.definition(roles, policies), sts.definition(roles, sessions, identities)]
+        definitions = [iam.definition(roles, policies, identities), sts.definition(roles, sessions, identities)]
         endpoint = AwsEndpoint(definitions, policy, region=REGION, account=ACCOUNT)
         server = HttpServer(endpoint.handle, endpoint.policy)
         listener = bind_tcp("127.0.0.1", 0)

@@ -6,7 +6,7 @@ import pytest
 
 from lambent.http.messages import Headers, RequestHead
 from lambent.iam.refusals import Refusal, SignatureError, WireFamily, service_error, wire_family
-from lambent.iam.signature import access_key_and_region, read_signature
+from lambent.iam.signature import read_leniently, read_signature
 
 SCOPE = "AKIAQAAAAAAAAAAAAAAA/20260921/us-east-1/lambda/aws4_request"
 DATE = ("x-amz-date", "20260921T141320Z")
@@ -179,7 +179,13 @@ def test_refuses_two_signatures() -> None:
     ],
 )
 def test_makes_out_who_is_named(given: RequestHead, expected: tuple[str | None, str | None, str | None]) -> None:
-    assert access_key_and_region(given) == expected
+    assert read_leniently(given)[:3] == expected
+
+
+def test_makes_out_a_session_token() -> None:
+    assert read_leniently(head(("x-amz-security-token", "t"))).session_token == "t"
+    assert read_leniently(head(query="a=1&X-Amz-Security-Token=t%2B&b=2")).session_token == "t+"
+    assert read_leniently(head(query="NotX-Amz-Security-Token=t")).session_token is None
 
 
 @pytest.mark.parametrize(
