@@ -23,6 +23,8 @@ from lambent.observability.logs.reading import EventPage, EventQuery, read_page
 
 logger = logging.getLogger(__name__)
 
+_TARGETS_MAX = 10_000
+
 
 class LogGroupNotFoundError(Exception):
     """There is no such log group."""
@@ -199,6 +201,8 @@ class LogStore:
         if group is None:
             group = self._create(identity, now_ms, sync=False)
         target = (group, group.stream(stream.stream, now_ms))
+        if len(self._targets) >= _TARGETS_MAX:
+            self._targets.clear()
         self._targets[stream] = target
         return target
 
