@@ -9,7 +9,6 @@ supervision point: logged with the request id, answered without detail.
 from __future__ import annotations
 
 import asyncio
-import copy
 import logging
 from collections.abc import Awaitable, Callable, Coroutine, Mapping, Sequence
 
@@ -70,7 +69,7 @@ class _Call:
 class AwsEndpoint:
     """One endpoint for every registered AWS API: a handler for the HTTP server, and (as `policy`) its policy.
 
-    `authenticate` says who calls; an endpoint inside an execution environment is a second AwsEndpoint with that
+    `authenticate` says who calls; an endpoint inside an execution environment is a second one (`for_callers`) with that
     environment's own. `region` and `account` are for requests that name none. `upstreams` are service → URL of APIs to
     `forward` requests to. `extra_routes` are path prefixes (`/_lambent/`) that other handlers answer. `scheme` is that
     of the URLs in answers. Use from the event loop's thread only.
@@ -78,7 +77,7 @@ class AwsEndpoint:
 
     def __init__(
         self,
-        services: Sequence[ServiceDefinition],
+        services: Sequence[ServiceDefinition] | ServiceDirectory,
         authenticate: Authenticate,
         *,
         region: Region,
@@ -89,7 +88,7 @@ class AwsEndpoint:
         extra_routes: Mapping[str, Handler] | None = None,
         scheme: str = "http",
     ) -> None:
-        self._directory = ServiceDirectory(services)
+        self._directory = services if isinstance(services, ServiceDirectory) else ServiceDirectory(services)
         self._authenticate = authenticate
         self._region = region
         self._account = account
@@ -99,19 +98,25 @@ class AwsEndpoint:
         self._extra_routes = dict(extra_routes or {})
         self._extra_prefixes = tuple(self._extra_routes)
         self._scheme = scheme
-        limits = [limit for one in services for limit in (one.body_limit, *one.body_limits.values())]
-        self._smallest_limit = min(limit.max_bytes for limit in (*limits, _UNKNOWN_BODY))
+        self._smallest_limit = min(self._directory.smallest_body_limit, _UNKNOWN_BODY.max_bytes)
         self._tasks: set[asyncio.Task[None]] = set()
         self._closing = False
 
     def for_callers(self, authenticate: Authenticate) -> AwsEndpoint:
-        """The same services for other callers (those inside an execution environment). Shares the compiled models, and
-        has tasks of its own to close."""
-        other = copy.copy(self)
-        other._authenticate = authenticate
-        other._extra_routes, other._extra_prefixes = {}, ()
-        other._tasks = set()
-        return other
+        """The same services for other callers (those inside an execution environment).
+
+        Shares what was compiled, offers no extra routes, and has tasks of its own to close. Cheap.
+        """
+        return AwsEndpoint(
+            self._directory,
+            authenticate,
+            region=self._region,
+            account=self._account,
+            upstreams=self._upstreams,
+            forward=self._forward,
+            authorise=self._authorise_caller,
+            scheme=self._scheme,
+        )
 
     @property
     def policy(self) -> AwsEndpoint:

@@ -8,6 +8,7 @@ from lambent.aws.protocols.query import form_fields
 from lambent.aws.routing import host_labels, signing_scope
 from lambent.aws.service import CompiledService, ServiceDefinition
 from lambent.http.messages import Request, RequestHead
+from lambent.model.limits import MIB
 
 
 class ServiceDirectory:
@@ -18,6 +19,8 @@ class ServiceDirectory:
         self._by_signing_name: dict[str, list[CompiledService]] = {}
         for service in self._services:
             self._by_signing_name.setdefault(service.signing_name, []).append(service)
+        limits = [limit for one in definitions for limit in (one.body_limit, *one.body_limits.values())]
+        self.smallest_body_limit = min((limit.max_bytes for limit in limits), default=MIB)
 
     def __iter__(self) -> Iterator[CompiledService]:
         return iter(self._services)
@@ -33,7 +36,7 @@ class ServiceDirectory:
             return (candidates[0] if len(candidates) == 1 else self._claimed(candidates, head)), name
         target = head.headers.get("x-amz-target")
         if target is not None:
-            return self._claimed(self._services, head, "json"), target.partition(".")[0]
+            return self._claimed(self._services, head, "json"), target.partition(".")[0].partition("_")[0].lower()
         return self._unsigned(head, body)
 
     def _unsigned(self, head: RequestHead, body: bytes) -> tuple[CompiledService | None, str | None]:

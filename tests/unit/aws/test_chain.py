@@ -414,7 +414,7 @@ def test_body_limits_and_their_words(endpoint: AwsEndpoint) -> None:
     assert endpoint.policy.malformed(431, "Too long").status == 431
 
 
-@settings(suppress_health_check=[HealthCheck.function_scoped_fixture], max_examples=150, deadline=None)
+@settings(suppress_health_check=[HealthCheck.function_scoped_fixture], max_examples=100, deadline=None)
 @given(
     method=st.sampled_from(["GET", "POST", "PUT", "DELETE"]),
     path=st.sampled_from(["/", FUNCTIONS, f"{FUNCTIONS}/f", f"{FUNCTIONS}/f/invocations", f"{FUNCTIONS}/%ff%00"])
@@ -475,3 +475,25 @@ async def test_headers_of_answers_cannot_be_split(endpoint: AwsEndpoint, handler
     handler.error = ServiceError("Bad\r\nName", "text")
     response = await answer(endpoint, request("POST", f"{FUNCTIONS}/f/invocations", b"", "lambda"))
     assert header(response, "x-amzn-ErrorType") == "Bad  Name"
+
+
+async def test_an_endpoint_for_other_callers_shares_the_services_and_nothing_else(make: Make, answer: Answer) -> None:
+    class Nobody:
+        def covers_body(self, head: RequestHead) -> bool:
+            return False
+
+        def authenticate(self, request: Request, family: WireFamily, body_sha256: str | None = None) -> Caller:
+            raise ServiceError("UnrecognizedClientException", "No.", status=403)
+
+    def secret(exchange: Exchange) -> None:
+        exchange.respond(Response(200, (), b"for the outside only"))
+
+    outer = make(extra_routes={"/_lambent/": secret})
+    inner = outer.for_callers(Nobody())
+    sent = request("GET", f"{FUNCTIONS}/f", b"", "lambda")
+    assert (await answer(outer, sent)).status == 200
+    assert (await answer(inner, sent)).status == 403
+    assert (await answer(inner, request("GET", "/_lambent/secret", b"", "lambda"))).status == 404
+    await inner.close(0)
+    assert (await answer(inner, sent)).status == 503
+    assert (await answer(outer, sent)).status == 200

@@ -9,7 +9,9 @@ from lambent.aws.models import Shape
 from lambent.aws.protocols.text_values import from_text
 
 Tree = dict[str, Any]
-"""Fields split at their dots; a field's own value is under the empty name."""
+"""Fields split at their dots; a field's own value is under OWN, which no segment can be."""
+
+OWN = "."
 
 Read = Callable[[Tree], Any]
 
@@ -20,10 +22,12 @@ def field_tree(fields: Iterable[tuple[str, str]]) -> Tree:
     """Fields as a tree over the segments of their names; of fields of one name the first counts."""
     tree: Tree = {}
     for name, value in fields:
-        node = tree
-        for segment in name.split(".", _DEEPEST_NAME):
-            node = node.setdefault(segment, {})
-        node.setdefault("", value)
+        segments = name.split(".")
+        if len(segments) <= _DEEPEST_NAME:  # no shape goes deeper
+            node = tree
+            for segment in segments:
+                node = node.setdefault(segment, {})
+            node.setdefault(OWN, value)
     return tree
 
 
@@ -62,7 +66,7 @@ class FormReaders:
         convert = from_text(shape)
 
         def read(node: Tree) -> Any:
-            text = node.get("")
+            text = node.get(OWN)
             return None if text is None else convert(text)
 
         return read
@@ -75,7 +79,7 @@ class FormReaders:
         def read(node: Tree) -> list[Any] | None:
             items = node if flattened else node.get(name)
             if not items:
-                return [] if node.get("") == "" else None  # an empty list is sent as an empty field
+                return [] if node.get(OWN) == "" else None  # an empty list is sent as an empty field
             return [element(items[index]) for index in _indexes(items)]
 
         return read
@@ -89,11 +93,11 @@ class FormReaders:
         def read(node: Tree) -> dict[Any, Any] | None:
             entries = node if flattened else node.get("entry")
             if not entries:
-                return {} if node.get("") == "" else None
+                return {} if node.get(OWN) == "" else None
             result: dict[Any, Any] = {}
             for index in _indexes(entries):
                 entry = entries[index]
-                name = entry.get(key_name, {}).get("")
+                name = entry.get(key_name, {}).get(OWN)
                 if name is not None:
                     result[key(name)] = value(entry[value_name]) if value_name in entry else None
             return result

@@ -97,11 +97,6 @@ def _decode_timestamp(value: Any) -> Any:
     raise _mismatch(value, "milliseconds since epoch")
 
 
-def _decode_json_text(value: Any) -> Any:
-    """A `jsonvalue` member: JSON within a string."""
-    return parse_json(_decode_string(value).encode())
-
-
 _SCALAR_DECODERS: dict[str, Convert] = {
     "string": _decode_string,
     "character": _decode_string,
@@ -131,8 +126,6 @@ class Decoders:
         """From parsed JSON (never None) to the parameter's value."""
         if shape.is_document:
             return identity
-        if shape.traits.get("jsonvalue"):
-            return _decode_json_text
         if shape.type == "structure":
             return self.structure(shape)
         if shape.type == "list":
@@ -199,10 +192,6 @@ def _timestamp_encoder(shape: Shape) -> Convert:
     return timestamps.to_epoch if chosen == "unixtimestamp" else timestamps.TEXT_FORMATS[chosen]
 
 
-def encode_json_text(value: Any) -> str:
-    return orjson.dumps(value).decode()
-
-
 class Encoders:
     """Compiles and remembers encoders by shape; one per service and protocol."""
 
@@ -213,8 +202,6 @@ class Encoders:
         """From a parameter's value (never None) to what orjson can print."""
         if shape.is_document:
             return identity
-        if shape.traits.get("jsonvalue"):
-            return encode_json_text
         if shape.type == "structure":
             return self.structure(shape)
         if shape.type == "list":

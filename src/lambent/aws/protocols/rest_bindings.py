@@ -62,7 +62,9 @@ def _split_header_list(value: str) -> list[str]:
 class InputBindings:
     """Reads the members of one operation's input that are not in the body."""
 
-    def __init__(self, shape: Shape) -> None:
+    def __init__(self, shape: Shape, uri: str) -> None:
+        """`uri` is the model's: the literals of its query string are no input."""
+        self._query_literals = frozenset(parse_query(uri.partition("?")[2]))
         self._labels: list[tuple[str, str, FromText]] = []
         self._query: list[tuple[str, str, Callable[[list[str]], Any]]] = []
         self._query_map: tuple[str, Callable[[QueryFields], Any]] | None = None
@@ -106,9 +108,11 @@ class InputBindings:
             values = fields.pop(wire, None)
             if values is not None:
                 params[name] = query_value(values)
-        if self._query_map is not None and fields:
+        if self._query_map is not None:
             name, decode = self._query_map
-            params[name] = decode(fields)
+            others = {field: values for field, values in fields.items() if field not in self._query_literals}
+            if others:
+                params[name] = decode(others)
 
 
 def _query_decoder(member: Shape) -> Callable[[list[str]], Any]:
@@ -165,8 +169,8 @@ class OutputBindings:
 
 def _header_encoder(member: Shape) -> ToText:
     if member.type != "list":
-        return to_text(member, timestamp_format="rfc822", in_header=True)
-    element = to_text(member.member, timestamp_format="rfc822", in_header=True)
+        return to_text(member, timestamp_format="rfc822")
+    element = to_text(member.member, timestamp_format="rfc822")
 
     def encode(values: list[Any]) -> str:
         texts = [element(value) for value in values]

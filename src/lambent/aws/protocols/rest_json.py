@@ -28,8 +28,8 @@ EVENT_STREAM = ("Content-Type", "application/vnd.amazon.eventstream")
 class _Input:
     """Decodes one operation's input."""
 
-    def __init__(self, shape: Shape, decoders: Decoders) -> None:
-        self._bindings = InputBindings(shape)
+    def __init__(self, shape: Shape, uri: str, decoders: Decoders) -> None:
+        self._bindings = InputBindings(shape, uri)
         self._payload: str | None = shape.traits.get("payload")
         self._is_text = False
         self._body: Convert | None = None
@@ -122,7 +122,7 @@ class RestJsonOperation:
     """One operation in rest-json."""
 
     def __init__(self, operation: OperationModel, decoders: Decoders, encoders: Encoders) -> None:
-        self._input = _Input(operation.input, decoders) if operation.input is not None else None
+        self._input = _Input(operation.input, operation.uri, decoders) if operation.input is not None else None
         self._output = (
             _Output(operation.output, operation.status, encoders)
             if operation.output is not None

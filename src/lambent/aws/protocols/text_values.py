@@ -12,7 +12,7 @@ import orjson
 
 from lambent.aws.models import Shape
 from lambent.aws.protocols import timestamps
-from lambent.aws.protocols.json_values import encode_json_text, parse_json, serialization_error
+from lambent.aws.protocols.json_values import encode_blob, parse_json, serialization_error
 
 FromText = Callable[[str], Any]
 ToText = Callable[[Any], str]
@@ -71,8 +71,8 @@ def _json_from_base64(text: str) -> Any:
 
 
 def from_text(shape: Shape) -> FromText:
-    """The decoder of a scalar shape."""
-    if shape.traits.get("jsonvalue"):
+    """The decoder of a scalar shape. A `jsonvalue` is JSON in base64 in a header, and a plain string elsewhere."""
+    if shape.traits.get("jsonvalue") and shape.location == "header":
         return _json_from_base64
     if shape.type in _INTEGER_WORDS:
         return _integer_from_text(_INTEGER_WORDS[shape.type])
@@ -95,22 +95,18 @@ def _boolean_to_text(value: Any) -> str:
     return "true" if value else "false"
 
 
-def _blob_to_text(value: Any) -> str:
-    return base64.b64encode(value.encode() if isinstance(value, str) else value).decode()
-
-
 def _json_to_base64(value: Any) -> str:
     return base64.b64encode(orjson.dumps(value)).decode()
 
 
-def to_text(shape: Shape, *, timestamp_format: str, in_header: bool = False) -> ToText:
+def to_text(shape: Shape, *, timestamp_format: str) -> ToText:
     """The encoder of a scalar shape; `timestamp_format` where the model names none."""
-    if shape.traits.get("jsonvalue"):
-        return _json_to_base64 if in_header else encode_json_text
+    if shape.traits.get("jsonvalue") and shape.location == "header":
+        return _json_to_base64
     if shape.type == "timestamp":
         return timestamps.TEXT_FORMATS[shape.traits.get("timestampFormat", timestamp_format).lower()]
     if shape.type in ("float", "double"):
         return _float_to_text
     if shape.type == "boolean":
         return _boolean_to_text
-    return _blob_to_text if shape.type == "blob" else str
+    return encode_blob if shape.type == "blob" else str

@@ -21,9 +21,40 @@ Serialized = Callable[[OperationModel, dict[str, Any]], Request]
 Parsed = Callable[[str, Response, Shape | None], dict[str, Any]]
 
 REQUEST_ID = RequestId("11111111-2222-3333-4444-555555555555")
-SERVICES = {"lambda": "rest-json", "logs": "json", "iam": "query", "sts": "query", "sqs": "json"}
-FAULTS = {"InternalServerException", "ServiceUnavailableException"}
-EVENT_STREAMS = {"InvokeWithResponseStream", "StartLiveTail", "GetLogObject"}
+SERVICES = {
+    "lambda": "rest-json",
+    "logs": "json",
+    "iam": "query",
+    "sts": "query",
+    # not answered (yet); here for what those above do not use: documents, jsonvalue, header and query maps, timestamps
+    # in headers, shapes within themselves, flattened lists and maps, greedy labels, the query-compatible header
+    "sqs": "json",
+    "dynamodb": "json",
+    "events": "json",
+    "kinesis": "json",
+    "stepfunctions": "json",
+    "apigateway": "rest-json",
+    "glacier": "rest-json",
+    "lex-runtime": "rest-json",
+    "pinpoint": "rest-json",
+    "iot-data": "rest-json",
+    "schemas": "rest-json",
+    "sns": "query",
+    "sdb": "query",
+    "cloudformation": "query",
+    "elbv2": "query",
+    "autoscaling": "query",
+    "elasticache": "query",
+    "ses": "query",
+}
+SUPPLIED: tuple[object, ...] = (b"", {}, 200, 201, 202, "application/json", "application/octet-stream")
+FAULTS = {  # those the models mark as the service's own
+    "InternalServerException",
+    "InternalServerError",
+    "InternalException",
+    "InternalFailureException",
+    "ServiceUnavailableException",
+}
 
 
 def _protocol(service: str) -> ServiceProtocol:
@@ -41,6 +72,8 @@ def test_every_input_is_read_as_it_was_sent(
     assert set(theirs.operation_names) == set(model.operations)
     for name in theirs.operation_names:
         operation = theirs.operation_model(name)
+        if operation.has_event_stream_input:
+            continue
         params = sample(operation.input_shape, maximal) if operation.input_shape else {}
         request = serialized(operation, params)
         target = ours.find(request)
@@ -57,8 +90,10 @@ def test_every_output_is_read_by_botocore_as_it_was_given(
     service: str, maximal: bool, botocore_model: BotocoreModel, sample: Sample, parsed: Parsed
 ) -> None:
     theirs, ours, model = botocore_model(service), _protocol(service), load_service_model(service)
-    for name in set(theirs.operation_names) - EVENT_STREAMS:
+    for name in theirs.operation_names:
         shape = theirs.operation_model(name).output_shape
+        if theirs.operation_model(name).has_event_stream_output:
+            continue
         output = sample(shape, maximal) if shape else {}
         given = output | {"NotInTheModel": 1, "NotGiven": None}
         response = ours.codec(model.operations[name]).encode(given, REQUEST_ID)
@@ -66,7 +101,7 @@ def test_every_output_is_read_by_botocore_as_it_was_given(
         read = parsed(SERVICES[service], response, shape)
         assert read.pop("ResponseMetadata")["RequestId"] == REQUEST_ID
         if not maximal and shape is not None:  # botocore gives absent payloads and statuses of their own accord
-            read = {key: value for key, value in read.items() if key in output or value not in (b"", 200, 201, 202)}
+            read = {key: value for key, value in read.items() if key in output or value not in SUPPLIED}
         assert read == output, name
 
 
