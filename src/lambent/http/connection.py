@@ -12,11 +12,11 @@ import math
 import socket
 import struct
 from collections.abc import AsyncIterable, Callable
-from typing import cast
+from typing import Any, cast
 
 from lambent.http.exchange import HttpExchange
 from lambent.http.messages import Response
-from lambent.http.parsing import Phase, RequestParser
+from lambent.http.parsing import READ_MAX_BYTES, Phase, RequestParser
 from lambent.http.rendering import CONTINUE, Framing, render
 from lambent.http.roster import Roster
 from lambent.http.streaming import send_body
@@ -36,6 +36,7 @@ class HttpConnection(asyncio.Protocol):
 
     __slots__ = (
         "_advancing",
+        "_backlog",
         "_closing",
         "_current",
         "_drained",
@@ -61,7 +62,7 @@ class HttpConnection(asyncio.Protocol):
         self._roster = roster
         self._parser = RequestParser(self, roster.policy, roster.limits)
         self._current: HttpExchange | None = None
-        self._stream: asyncio.Task[None] | None = None
+        self._stream: asyncio.Task[Any] | None = None
         self._drained: asyncio.Future[None] | None = None
         self._tick = roster.tick
         self._advancing = False  # inside `_advance`, which a handler that answers at once would enter again
@@ -71,6 +72,7 @@ class HttpConnection(asyncio.Protocol):
         self._lingering = False
         self._lingered = 0
         self._reading_paused = False
+        self._backlog: memoryview | None = None  # of a read, what has not been looked at
         self._write_paused = False
         self._unsent = 0
 
@@ -91,20 +93,11 @@ class HttpConnection(asyncio.Protocol):
             self._advance()
 
     def data_received(self, data: bytes) -> None:
-        parser = self._parser
-        if parser.phase is _OVER:
-            self._discard(len(data))
-            return
-        try:
-            parser.feed(data)
-        except Exception:  # supervision point: a policy failed; its client cannot be answered
-            logger.exception("reading a request failed", extra={"server": self._roster.name})
-            self.abort()
-            return
-        if parser.ready:
-            self._advance()
-        if parser.phase is not _IDLE:
-            self._read_part(len(data))
+        if len(data) <= READ_MAX_BYTES:
+            self._read(data)
+        else:
+            self._backlog = memoryview(data)
+            self._read_backlog()
 
     def eof_received(self) -> bool:
         self._eof = True
@@ -136,6 +129,7 @@ class HttpConnection(asyncio.Protocol):
         current, self._current = self._current, None
         if current is not None:
             current.connection_lost()
+        self._backlog = None
         self._parser.release()
         self._roster.leave(self)
 
@@ -156,9 +150,9 @@ class HttpConnection(asyncio.Protocol):
             self._answered(keep_alive)
         else:
             self._write(head)
-            self._stream = self._roster.loop.create_task(self._send_stream(body, keep_alive, framing, length))
-            self._roster.streams.add(self._stream)
-            self._stream.add_done_callback(self._roster.streams.discard)
+            task = self._roster.loop.create_task(self._send_stream(body, keep_alive, framing, length))
+            self._roster.streams.add(task)
+            task.add_done_callback(self._roster.streams.discard)
 
     def call_soon(self, callback: Callable[[], None]) -> None:
         self._roster.loop.call_soon(callback)
@@ -185,12 +179,13 @@ class HttpConnection(asyncio.Protocol):
         """See `roster.Member`."""
         roster = self._roster
         limits = roster.limits
+        unsent = self._transport.get_write_buffer_size()
+        if self._write_paused or self._transport.is_closing() or (self._lingering and unsent):
+            self._check_taking(unsent)
+            return True
         if self._lingering:
             if roster.expired(self._tick, limits.linger_timeout_s):
                 self.abort()
-            return True
-        if self._write_paused or self._transport.is_closing():
-            self._check_taking()
             return True
         phase = self._parser.phase
         if self._current is not None or phase is _OVER:
@@ -219,6 +214,45 @@ class HttpConnection(asyncio.Protocol):
         if sock is not None and not self._transport.is_closing():
             sock.setsockopt(socket.SOL_SOCKET, socket.SO_LINGER, _RESET)
         self._transport.abort()
+
+    # Reading
+
+    def _read(self, data: bytes | memoryview) -> None:
+        parser = self._parser
+        if parser.phase is _OVER:
+            self._discard(len(data))
+            return
+        try:
+            parser.feed(data)
+        except Exception:  # supervision point: a policy failed; its client cannot be answered
+            logger.exception("reading a request failed", extra={"server": self._roster.name})
+            self.abort()
+            return
+        if parser.ready:
+            self._advance()
+        if parser.phase is not _IDLE:
+            self._read_part(len(data))
+
+    def _read_part(self, received: int) -> None:
+        """A read has ended inside a request, or the input is over."""
+        parser = self._parser
+        if parser.phase is not _OVER and parser.account(received):
+            self._wait()
+        if self._current is None and (parser.refusal is not None or parser.continue_due):
+            self._advance()
+
+    def _read_backlog(self) -> None:
+        """Read on in small pieces, as far as what they bring can be handed over: a read full of tiny requests would
+        take many times its size as exchanges."""
+        while self._backlog and not (self._reading_paused or self._transport.is_closing()):
+            piece, self._backlog = self._backlog[:READ_MAX_BYTES], self._backlog[READ_MAX_BYTES:]
+            self._read(piece)
+
+    def _resume_reading(self) -> None:
+        self._reading_paused = False
+        self._read_backlog()
+        if not (self._reading_paused or self._transport.is_closing()):
+            self._transport.resume_reading()
 
     # In order: hand over, answer, go on
 
@@ -266,18 +300,9 @@ class HttpConnection(asyncio.Protocol):
             if parser.continue_due:
                 parser.continue_due = False
                 self._write(CONTINUE)
+            self._wait()
             if self._reading_paused:
-                self._reading_paused = False
-                self._transport.resume_reading()
-            self._wait()
-
-    def _read_part(self, received: int) -> None:
-        """A read has ended inside a request, or the input is over."""
-        parser = self._parser
-        if parser.phase is not _OVER and parser.account(received):
-            self._wait()
-        if self._current is None and (parser.refusal is not None or parser.continue_due):
-            self._advance()
+                self._resume_reading()
 
     def _wait(self) -> None:
         """The client's time starts now."""
@@ -296,8 +321,10 @@ class HttpConnection(asyncio.Protocol):
             self._write(body)
 
     async def _send_stream(self, body: AsyncIterable[bytes], keep_alive: bool, framing: Framing, length: int) -> None:
+        # Cancelled before its first step a task would never close `body`; so `connection_lost` does not know it before.
+        self._stream = asyncio.current_task()
         try:
-            await send_body(body, framing, length, self)
+            await send_body(body, Framing.NONE if self._lost else framing, length, self)
         except Exception:  # supervision point: half an answer is out; only breaking off tells the client
             logger.exception("a streamed response failed", extra={"server": self._roster.name})
             self.abort()
@@ -338,20 +365,22 @@ class HttpConnection(asyncio.Protocol):
             self._transport.close()
             return
         self._lingering = True
-        self._transport.write_eof()
-        if self._reading_paused:
-            self._reading_paused = False
-            self._transport.resume_reading()
         self._wait()
+        try:
+            self._transport.write_eof()
+        except OSError:  # the client has reset the connection; asyncio lets that out
+            self._transport.abort()
+            return
+        if self._reading_paused:
+            self._resume_reading()
 
     def _discard(self, received: int) -> None:
         self._lingered += received
         if self._lingered > self._roster.limits.max_linger_bytes:
             self.abort()
 
-    def _check_taking(self) -> None:
+    def _check_taking(self, unsent: int) -> None:
         """Give up on a client that takes nothing of its answer."""
-        unsent = self._transport.get_write_buffer_size()
         if unsent != self._unsent:
             self._unsent = unsent
             self._tick = self._roster.tick

@@ -16,7 +16,9 @@ from lambent.http.exchange import Answering, HttpExchange
 from lambent.http.limits import HttpLimits
 from lambent.http.messages import Headers, Policy, Request, RequestHead, Response
 from lambent.http.reading import FIELD_NAMES, MalformedRequestError, read_head
-from lambent.http.roster import READ_MAX_BYTES
+
+# The most that may be fed at once. It bounds how many pipelined requests lie in `ready`, and what goes unmeasured.
+READ_MAX_BYTES = 16 * 1024
 
 # Body fragments below this are gathered in one growing buffer: a body sent byte by byte must not cost an object each.
 _SMALL_FRAGMENT_BYTES = 4_096
@@ -98,8 +100,8 @@ class RequestParser:
         self._replaying = False
         self._parser = httptools.HttpRequestParser(self)
 
-    def feed(self, data: bytes) -> None:
-        """Take in `data`. Raises only what the policy raises."""
+    def feed(self, data: bytes | memoryview) -> None:
+        """Take in `data`, at most READ_MAX_BYTES. Raises only what the policy raises."""
         if self.phase is _IDLE:
             self.phase = _HEAD
         try:
@@ -239,7 +241,7 @@ class RequestParser:
         self._end(self._policy.too_large(head, self._body_limit))
         raise _RefusedError
 
-    def _resume(self, rest: bytes) -> None:
+    def _resume(self, rest: bytes | memoryview) -> None:
         """Answer an upgrade request as if it had not asked (RFC 9110, 7.8), Java's `Upgrade: h2c` for one.
 
         The parser left it at the end of its head, the body unread. A new one is told the framing alone.

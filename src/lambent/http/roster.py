@@ -16,9 +16,6 @@ from lambent.http.messages import Handler, Policy
 
 logger = logging.getLogger(__name__)
 
-# The most that either event loop reads at once. Heads that came in one read need no measuring below this.
-READ_MAX_BYTES = 256 * 1024
-
 
 class Member(Protocol):
     """A connection, as the roster sees it."""
@@ -45,7 +42,6 @@ class Roster:
         "handler",
         "limits",
         "loop",
-        "measure_heads",
         "members",
         "name",
         "policy",
@@ -61,7 +57,6 @@ class Roster:
         self.limits = limits
         self.name = name
         self.loop = asyncio.get_running_loop()
-        self.measure_heads = limits.max_head_bytes < READ_MAX_BYTES
         self.members: set[Member] = set()
         self.streams: set[asyncio.Task[None]] = set()
         self.stopping = False
@@ -103,7 +98,8 @@ class Roster:
         """Wait until the last member has left; False when `timeout_s` passed before."""
         if not self.members:
             return True
-        self._emptied = asyncio.Event()
+        if self._emptied is None:
+            self._emptied = asyncio.Event()
         try:
             await asyncio.wait_for(self._emptied.wait(), timeout_s)
         except TimeoutError:

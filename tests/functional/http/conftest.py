@@ -67,6 +67,9 @@ class Application:
             exchange.on_disconnect(self.disconnected.set)
             self.held.set()
             await asyncio.sleep(30)
+        if path == "/parting":
+            exchange.on_disconnect(lambda: exchange.respond(Response(200, body=b"farewell")))
+            await asyncio.sleep(30)
         if path == "/inject":
             return Response(200, (("X", "a\r\nSet-Cookie: b"),))
         raise LookupError(path)

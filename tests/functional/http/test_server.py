@@ -271,6 +271,14 @@ def test_a_vanished_client_is_noticed(server: Server, how: str) -> None:
     assert server.application.disconnected.wait(10)
 
 
+def test_an_answer_at_the_end_of_input(server: Server, read_all: ReadAll) -> None:
+    with server.connect() as sock:
+        sock.sendall(b"GET /parting HTTP/1.1\r\nHost: a\r\n\r\n")
+        time.sleep(0.05)
+        sock.shutdown(socket.SHUT_WR)
+        assert read_all(sock).endswith(b"farewell")
+
+
 def test_clients_that_vanish_anywhere_leave_nothing_behind(server: Server) -> None:
     request = b"POST /slow HTTP/1.1\r\nHost: a\r\nContent-Length: 3\r\n\r\nabc"
     for cut in (0, 3, 20, len(request) - 1, len(request)):

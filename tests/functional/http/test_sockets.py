@@ -4,9 +4,11 @@ from __future__ import annotations
 
 import asyncio
 import socket
+from collections.abc import Callable
 from pathlib import Path
 
 import pytest
+import uvloop
 
 from lambent.http.messages import Exchange, RequestHead, Response
 from lambent.http.server import HttpServer
@@ -36,7 +38,13 @@ async def ask(reader: asyncio.StreamReader, writer: asyncio.StreamWriter) -> byt
     return answer
 
 
-async def test_tcp_and_unix_sockets_of_one_server(tmp_path: Path) -> None:
+@pytest.mark.parametrize("factory", [uvloop.new_event_loop, asyncio.new_event_loop])
+def test_tcp_and_unix_sockets_of_one_server(factory: Callable[[], asyncio.AbstractEventLoop], tmp_path: Path) -> None:
+    with asyncio.Runner(loop_factory=factory) as runner:
+        runner.run(_serve_both(tmp_path))
+
+
+async def _serve_both(tmp_path: Path) -> None:
     server = HttpServer(hello, Policy())
     tcp = bind_tcp("localhost", 0)
     path = tmp_path / "socket"

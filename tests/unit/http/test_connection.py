@@ -60,7 +60,6 @@ class Recorder(asyncio.Transport):
         return self.unsent
 
     def pause_reading(self) -> None:
-        assert not self.paused
         self.paused = True
 
     def resume_reading(self) -> None:
@@ -184,6 +183,32 @@ async def test_thousands_of_pipelined_requests_answered_at_once(connect: Callabl
     assert client.output.endswith(b"\r\n\r\n/4999")
 
 
+async def test_a_read_full_of_requests_is_looked_at_piece_by_piece(client: Client) -> None:
+    client.send(b"".join(GET % i for i in range(8_000)))
+    assert client.reading_paused()
+    assert len(client.connection._parser.ready) < 1_000
+    for i in range(8_000):
+        client.exchanges[i].respond(Response(200))
+    assert client.paths == [f"/{i}" for i in range(8_000)]
+    assert not client.reading_paused()
+
+
+async def test_a_big_body_in_one_read(client: Client) -> None:
+    head = b"POST / HTTP/1.1\r\nHost: a\r\nContent-Length: 1000\r\nX: "
+    client.send((head + b"x" * 15_990 + b"\r\n\r\n" + b"y" * 1_000) * 3)
+    for i in range(3):
+        assert client.exchanges[i].request.body == b"y" * 1_000
+        client.exchanges[i].respond(Response(200))
+
+
+async def test_a_refusal_throws_away_the_rest_of_the_read(connect: Callable[..., Client]) -> None:
+    client = connect(echo)
+    client.send(GET % 1 + b"rubbish" + GET % 2 * 8_000)
+    assert client.output.count(b"HTTP/1.1 ") == 2
+    assert client.transport.eof
+    assert not client.reading_paused()
+
+
 async def test_no_further_request_while_the_client_does_not_read(connect: Callable[..., Client]) -> None:
     client = connect(echo)
     client.connection.pause_writing()
@@ -265,6 +290,29 @@ async def test_a_refused_client_that_goes_is_let_go(client: Client) -> None:
     client.send(b"rubbish")
     assert not client.closed()
     assert client.connection.eof_received() is False
+
+
+async def test_a_slow_reader_of_the_last_answer_is_not_cut_off(connect: Callable[..., Client]) -> None:
+    client = connect(limits=HttpLimits(linger_timeout_s=4, write_timeout_s=10))
+    client.send(b"rubbish")
+    for unsent in range(20, 0, -1):
+        client.transport.unsent = unsent
+        client.sweep(1)
+    assert not client.aborted()
+    client.transport.unsent = 0
+    client.sweep(5)
+    assert client.aborted()
+
+
+async def test_a_client_that_reset_the_connection_cannot_be_refused(
+    client: Client, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    def fail() -> None:
+        raise OSError("not connected")
+
+    monkeypatch.setattr(client.transport, "write_eof", fail)
+    client.send(b"rubbish")
+    assert client.aborted()
 
 
 async def test_a_vanished_client_calls_back_once_and_is_not_answered(client: Client) -> None:
@@ -455,17 +503,29 @@ async def test_a_vanished_client_ends_the_stream(client: Client) -> None:
     assert client.roster.streams == set()
 
 
+class UnreadBody:
+    """A stream that must be closed without being read."""
+
+    closed = False
+
+    def __aiter__(self) -> AsyncIterator[bytes]:
+        raise AssertionError("not read")
+
+    async def aclose(self) -> None:
+        self.closed = True
+
+
+async def test_a_stream_nobody_waits_for_any_more_is_closed_unread(client: Client) -> None:
+    body = UnreadBody()
+    client.send(GET % 1)
+    client.exchanges[0].respond(Response(200, body=body))
+    client.lose()
+    await settle()
+    assert body.closed
+
+
 async def test_a_stream_to_head_is_closed_unread(client: Client) -> None:
-    class Body:
-        closed = False
-
-        def __aiter__(self) -> AsyncIterator[bytes]:
-            raise AssertionError("not read")
-
-        async def aclose(self) -> None:
-            self.closed = True
-
-    body = Body()
+    body = UnreadBody()
     client.send(b"HEAD / HTTP/1.1\r\nHost: a\r\n\r\n" + GET % 2)
     client.exchanges[0].respond(Response(200, body=body))
     await settle()
