@@ -194,7 +194,6 @@ class RuntimeCatalog:
             directories=("/opt",),
             argv=(f"/var/lang/bin/{name}", "-S", "/var/runtime/bootstrap.py"),
             env={**_COMMON_ENV, "PYTHONPATH": "/var/runtime"},
-            needs_init=False,
             sdk_dir=sdk,
         )
 

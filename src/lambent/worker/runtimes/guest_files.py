@@ -7,7 +7,6 @@ complete, is never changed, and may be mounted by running environments while a n
 from __future__ import annotations
 
 import hashlib
-import os
 import shutil
 import subprocess
 import tempfile
@@ -17,6 +16,7 @@ from pathlib import Path
 import lambent.worker
 from lambent.worker.runtimes.layout import RuntimesLayout
 from lambent.worker.runtimes.probe import Interpreter
+from lambent.worker.runtimes.staging import open_to_all
 
 GUEST = Path(lambent.worker.__file__).parent / "guest"
 
@@ -38,7 +38,7 @@ def python_guest(layout: RuntimesLayout, interpreter: Interpreter) -> Path:
         modules = [str(path) for path in sorted(target.rglob("*.py"))]
         command = [str(interpreter.path), "-I", "-S", "-c", _COMPILE, *modules]
         subprocess.run(command, env={"PATH": "/usr/bin:/bin"}, check=True, capture_output=True, timeout=60)
-        _open_to_all(target)
+        open_to_all(target)
 
     return _made_once(layout.guests / name, make)
 
@@ -50,13 +50,13 @@ def node_guest(layout: RuntimesLayout) -> Path:
     def make(target: Path) -> None:
         _copy(source, target)
         (target / "node_modules").mkdir()
-        _open_to_all(target)
+        open_to_all(target)
 
     return _made_once(layout.guests / f"nodejs-{_digest(source, '')}", make)
 
 
 def empty_directory(layout: RuntimesLayout) -> Path:
-    return _made_once(layout.empty, _open_to_all)
+    return _made_once(layout.empty, open_to_all)
 
 
 def python_prefix(layout: RuntimesLayout, interpreter: Interpreter) -> Path:
@@ -74,7 +74,7 @@ def python_prefix(layout: RuntimesLayout, interpreter: Interpreter) -> Path:
         for entry in Path(interpreter.prefix, "lib").glob(f"lib{binary}*.so*"):
             (target / "lib" / entry.name).symlink_to(entry)
         _add_binary(target, binary, ("python3", "python"))
-        _open_to_all(target)
+        open_to_all(target)
 
     return _made_once(layout.prefixes / f"{binary}-{_binary_digest(interpreter)}", make)
 
@@ -84,7 +84,7 @@ def node_prefix(layout: RuntimesLayout, interpreter: Interpreter) -> Path:
 
     def make(target: Path) -> None:
         _add_binary(target, "node", ())
-        _open_to_all(target)
+        open_to_all(target)
 
     return _made_once(layout.prefixes / f"node-{_binary_digest(interpreter)}", make)
 
@@ -114,18 +114,6 @@ def _digest(source: Path, salt: str) -> str:
 def _copy(source: Path, target: Path) -> None:
     ignored = shutil.ignore_patterns("__pycache__")
     shutil.copytree(source, target, ignore=ignored, dirs_exist_ok=True, copy_function=shutil.copyfile)
-
-
-def _open_to_all(directory: Path) -> None:
-    """Environments run as another user, whatever the umask was."""
-    directory.chmod(0o755)
-    for root, directories, files in os.walk(directory):
-        for name in directories:
-            Path(root, name).chmod(0o755, follow_symlinks=True)
-        for name in files:
-            path = Path(root, name)
-            if not path.is_symlink():
-                path.chmod(0o755 if path.stat().st_mode & 0o100 else 0o644)
 
 
 def _made_once(target: Path, make: Callable[[Path], None]) -> Path:
