@@ -12,7 +12,8 @@ import os
 import tempfile
 import time
 from collections.abc import Callable
-from dataclasses import asdict, dataclass, replace
+from dataclasses import asdict, dataclass, field, replace
+from functools import lru_cache
 from pathlib import Path
 from typing import Final
 
@@ -32,7 +33,7 @@ class AccessKey:
     """A long-term access key. `arn` and `user_id` are its owner's; `created_at` in seconds since the epoch."""
 
     access_key_id: str
-    secret_access_key: str
+    secret_access_key: str = field(repr=False)
     account: AccountId
     arn: str
     user_id: str
@@ -50,6 +51,7 @@ class AccessKey:
         return Credentials(self.access_key_id, self.secret_access_key)
 
 
+@lru_cache(maxsize=1024)
 def root_principal(account: AccountId, access_key_id: str | None = None) -> Principal:
     """The root user of an account."""
     return Principal(account, f"arn:aws:iam::{account}:root", str(account), access_key_id)

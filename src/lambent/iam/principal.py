@@ -2,7 +2,7 @@
 
 from __future__ import annotations
 
-from dataclasses import dataclass
+from dataclasses import dataclass, field
 
 from lambent.model.ids import AccountId
 
@@ -26,6 +26,6 @@ class Credentials:
     """An access key, or temporary credentials (with `session_token` and `expires_at`, epoch seconds)."""
 
     access_key_id: str
-    secret_access_key: str
-    session_token: str | None = None
+    secret_access_key: str = field(repr=False)
+    session_token: str | None = field(default=None, repr=False)
     expires_at: float | None = None

@@ -19,7 +19,7 @@ import os
 import re
 import time
 from collections.abc import Callable
-from dataclasses import dataclass
+from dataclasses import dataclass, field
 from functools import lru_cache
 from typing import Final
 
@@ -71,7 +71,7 @@ class Session:
     source: str
     issued_at: float
     expires_at: float
-    secret_access_key: str
+    secret_access_key: str = field(repr=False)
 
 
 async def load_secret(store: Store) -> bytes:

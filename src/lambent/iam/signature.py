@@ -104,18 +104,27 @@ class Named(NamedTuple):
 def read_leniently(head: RequestHead) -> Named:
     """What can be made out of a request's signature, however incomplete. Never raises."""
     text, token = head.headers.get("authorization"), head.headers.get("x-amz-security-token")
-    if text is None:
+    if text is not None:
+        text = text.partition(" Signature=")[0]  # what remains is the same all day
+    else:
         text = unquote(head.query) if "X-Amz-Credential=" in head.query else ""
         found = re.search(r"(?:^|&)X-Amz-Security-Token=([^&]*)", head.query)
         token = token if found is None else unquote(found[1])
+    parts = _named_in(text) if len(text) <= _CACHEABLE_CHARACTERS else _named_in.__wrapped__(text)
+    return Named(*parts, token)
+
+
+@lru_cache(maxsize=2048)
+def _named_in(text: str) -> tuple[str | None, str | None, str | None]:
+    """Access key id, region and service of a credential somewhere in a text."""
     match = re.search(r"Credential=\s*([^\s,&]+)", text)
     if match is None:
-        return Named(None, None, None, token)
+        return None, None, None
     parts = match[1].rsplit("/", 4)
     if len(parts) != 5:
-        return Named(parts[0] or None, None, None, token)
+        return parts[0] or None, None, None
     region = parts[2] if _REGION.fullmatch(parts[2]) else None
-    return Named(parts[0] or None, region, parts[3] or None, token)
+    return parts[0] or None, region, parts[3] or None
 
 
 def _read_header(head: RequestHead, authorization: str) -> Signature:

@@ -142,3 +142,11 @@ async def test_the_secret_is_made_once(store: MemoryStore) -> None:
 def test_a_short_secret_is_refused() -> None:
     with pytest.raises(ValueError, match="32 bytes"):
         SessionIssuer(b"short")
+
+
+def test_secrets_are_not_shown(sessions: SessionIssuer) -> None:
+    credentials, _ = sessions.assume_role(ROLE, "my-fn", 900)
+    session = sessions.verify(credentials.access_key_id, credentials.session_token or "")
+    shown = repr(credentials) + repr(session)
+    assert credentials.secret_access_key not in shown
+    assert (credentials.session_token or "") not in shown

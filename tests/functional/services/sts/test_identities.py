@@ -4,6 +4,9 @@ from __future__ import annotations
 
 import configparser
 import json
+import os
+import subprocess
+import sys
 import urllib.error
 import urllib.request
 from collections.abc import Callable
@@ -187,3 +190,20 @@ def test_inside_an_environment(start_identity: Any) -> None:
     others = [session("my-role", "other-fn"), session("other", "my-fn"), server.as_root("sts")]
     for other in [*others, server.client("sts", ACCOUNT, "x")]:
         assert refused(other.get_caller_identity)[:2] == ("InvalidClientTokenId", 403)
+
+
+def test_the_aws_cli_with_the_credentials_file(start_identity: Any, tmp_path: Path) -> None:
+    """The file made at first start is all that the aws CLI needs."""
+    server = start_identity(auth="sigv4", data=tmp_path)
+    environment = {
+        "PATH": os.environ["PATH"],
+        "AWS_SHARED_CREDENTIALS_FILE": str(tmp_path / "credentials"),
+        "AWS_CONFIG_FILE": str(tmp_path / "none"),
+        "AWS_ENDPOINT_URL": server.url,
+        "AWS_DEFAULT_REGION": "us-east-1",
+    }
+    aws = Path(sys.executable).with_name("aws")
+    done = subprocess.run(
+        [aws, "sts", "get-caller-identity"], env=environment, capture_output=True, text=True, check=True, timeout=60
+    )
+    assert json.loads(done.stdout)["Arn"] == f"arn:aws:iam::{ACCOUNT}:root"
