@@ -104,9 +104,11 @@ class LogEvents:
         # Where neither events nor a token say where we are: at the beginning, everything to come lies forward.
         here = token[1] if token else BEFORE_ALL
         if backward:
-            behind, ahead = page.resume or first or here, last or EventKey(here.timestamp_ms, here.sequence - 1)
+            behind = page.resume or first or here
+            ahead = last or (EventKey(here.timestamp_ms, here.sequence - 1) if here > BEFORE_ALL else here)
         else:
-            behind, ahead = first or EventKey(here.timestamp_ms, here.sequence + 1), page.resume or last or here
+            behind = first or EventKey(here.timestamp_ms, here.sequence + 1)
+            ahead = page.resume or last or here
         return {
             "events": [
                 {"timestamp": e.key.timestamp_ms, "message": e.message, "ingestionTime": e.ingestion_ms} for e in events

@@ -14,7 +14,7 @@ from lambent.aws.context import Params, RequestContext
 from lambent.observability.logs.events import LogGroupId, LogStreamId
 from lambent.services.logs.errors import group_not_found, invalid_parameter, resource_not_found
 
-_ARN = re.compile(r"arn:aws[a-z-]*:logs:(?P<region>[^:]+):(?P<account>\d{12}):log-group:(?P<name>[^:*]+)(?::\*)?\Z")
+_ARN = re.compile(r"arn:aws[a-z-]*:logs:(?P<region>[^:]+):(?P<account>\d{12}):log-group:(?P<name>[^:*]+)\Z")
 
 
 def named_group(ctx: RequestContext, name: str) -> LogGroupId:

@@ -1,0 +1,53 @@
+"""The operations of the API `logs`."""
+
+from __future__ import annotations
+
+from lambent.aws.context import Operations
+from lambent.aws.service import BodyLimit, ServiceDefinition
+from lambent.model.limits import MIB
+from lambent.observability.logs.store import LogStore
+from lambent.services.logs.events import LogEvents
+from lambent.services.logs.groups import LogGroups
+from lambent.services.logs.streams import LogStreams
+from lambent.services.logs.tags import Tags
+from lambent.store.api import Store
+
+# A batch of 1 MiB of control characters is six times that in JSON.
+_BATCH_BODY = BodyLimit(8 * MIB)
+
+
+def definition(log_store: LogStore, store: Store) -> ServiceDefinition:
+    """The service, for the request chain."""
+    return ServiceDefinition(
+        "logs",
+        operations(log_store, store),
+        body_limits={"PutLogEvents": _BATCH_BODY},
+        validation_code="InvalidParameterException",
+    )
+
+
+def operations(log_store: LogStore, store: Store) -> Operations:
+    """The operations of the API `logs` that are answered here."""
+    groups = LogGroups(log_store, store)
+    streams = LogStreams(log_store)
+    events = LogEvents(log_store, store)
+    tags = Tags(log_store, store)
+    return {
+        "CreateLogGroup": groups.create_log_group,
+        "DeleteLogGroup": groups.delete_log_group,
+        "DescribeLogGroups": groups.describe_log_groups,
+        "PutRetentionPolicy": groups.put_retention_policy,
+        "DeleteRetentionPolicy": groups.delete_retention_policy,
+        "CreateLogStream": streams.create_log_stream,
+        "DeleteLogStream": streams.delete_log_stream,
+        "DescribeLogStreams": streams.describe_log_streams,
+        "PutLogEvents": events.put_log_events,
+        "GetLogEvents": events.get_log_events,
+        "FilterLogEvents": events.filter_log_events,
+        "TagResource": tags.tag_resource,
+        "UntagResource": tags.untag_resource,
+        "ListTagsForResource": tags.list_tags_for_resource,
+        "TagLogGroup": tags.tag_log_group,
+        "UntagLogGroup": tags.untag_log_group,
+        "ListTagsLogGroup": tags.list_tags_log_group,
+    }
