@@ -37,10 +37,10 @@ from lambent.model.clock import Clock, SystemClock
 from lambent.model.execution import RoleCredentials
 from lambent.observability.logs.store import LogStore
 from lambent.packaging.code_store import CodeStore
-from lambent.services import logs as logs_service
 from lambent.services.iam import operations as iam_service
 from lambent.services.lambda_ import download
 from lambent.services.lambda_ import operations as lambda_service
+from lambent.services.logs import operations as logs_service
 from lambent.services.sts import operations as sts_service
 from lambent.store.data_directory import DataDirectory
 from lambent.store.sqlite import SqliteStore
@@ -117,6 +117,7 @@ class App:
         stack.push_async_callback(logs.close)
         code = CodeStore(data.code)
         await code.start()
+        stack.push_async_callback(code.close)
 
         identities = await Identities.load(store)
         stack.push_async_callback(identities.close)
@@ -157,9 +158,9 @@ class App:
         health = Health(self.describe)
         self._services = [
             lambda_service.definition(control_plane, frontend, downloads),
-            ServiceDefinition("logs", logs_service.operations(logs, store)),
-            ServiceDefinition("iam", iam_service.operations(roles, ManagedPolicies(store))),
-            ServiceDefinition("sts", sts_service.operations(roles, sessions, identities)),
+            logs_service.definition(logs, store),
+            iam_service.definition(roles, ManagedPolicies(store), identities),
+            sts_service.definition(roles, sessions, identities),
         ]
         authenticate: Authenticate = (
             VerifySignatures(identities, sessions)

@@ -56,9 +56,9 @@ class Runtime:
     sdk_dir: Path | None = None
 
     @property
-    def execution_env(self) -> str:
-        """AWS_EXECUTION_ENV."""
-        return f"AWS_Lambda_{self.identifier}"
+    def execution_env(self) -> str | None:
+        """AWS_EXECUTION_ENV; not defined in provided runtimes."""
+        return None if self.language == "provided" else f"AWS_Lambda_{self.identifier}"
 
     @property
     def version_label(self) -> str:
