@@ -1,4 +1,4 @@
-"""The operations of the API `logs`."""
+"""CloudWatch Logs as it registers itself with the request chain."""
 
 from __future__ import annotations
 
