@@ -1,10 +1,6 @@
 """CloudWatch Logs, as far as functions and their operators need it: groups, streams, events.
 
-One file per resource; `service` registers them, `retention` is the task beside them. The events lie in
+One file per resource; `operations` registers them, `retention` is the task beside them. The events lie in
 `observability.logs`, the settings of groups (retention, tags, class) in the store's table `LOG_GROUPS`; a group without
 a document there has none.
 """
-
-from lambent.services.logs.service import definition, operations
-
-__all__ = ["definition", "operations"]

@@ -20,7 +20,7 @@ from lambent.iam.sessions import SessionIssuer
 from lambent.model.ids import AccountId, Region
 from lambent.observability.logs.group import LogStoreSettings
 from lambent.observability.logs.store import LogStore
-from lambent.services.logs import definition
+from lambent.services.logs.operations import definition
 from lambent.services.logs.retention import apply_retention
 from lambent.store.sqlite import SqliteStore
 
