@@ -37,11 +37,11 @@ from lambent.model.clock import Clock, SystemClock
 from lambent.model.execution import RoleCredentials
 from lambent.observability.logs.store import LogStore
 from lambent.packaging.code_store import CodeStore
-from lambent.services.iam import operations as iam_service
+from lambent.services.iam.operations import definition as iam_service
 from lambent.services.lambda_ import download
-from lambent.services.lambda_ import operations as lambda_service
-from lambent.services.logs import operations as logs_service
-from lambent.services.sts import operations as sts_service
+from lambent.services.lambda_.operations import definition as lambda_service
+from lambent.services.logs.operations import definition as logs_service
+from lambent.services.sts.operations import definition as sts_service
 from lambent.store.data_directory import DataDirectory
 from lambent.store.sqlite import SqliteStore
 from lambent.worker.host import LocalWorker, WorkerSettings
@@ -157,10 +157,10 @@ class App:
         stack.push_async_callback(downloads.handler.close)
         health = Health(self.describe)
         self._services = [
-            lambda_service.definition(control_plane, frontend, downloads),
-            logs_service.definition(logs, store),
-            iam_service.definition(roles, ManagedPolicies(store), identities),
-            sts_service.definition(roles, sessions, identities),
+            lambda_service(control_plane, frontend, downloads),
+            logs_service(logs, store),
+            iam_service(roles, ManagedPolicies(store), identities),
+            sts_service(roles, sessions, identities),
         ]
         authenticate: Authenticate = (
             VerifySignatures(identities, sessions)
