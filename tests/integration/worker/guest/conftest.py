@@ -16,10 +16,13 @@ from typing import Any
 
 import pytest
 
+from lambent.worker.runtimes.catalog import Runtime, RuntimeCatalog
 from lambent.worker.runtimes.identifiers import KNOWN
 from lambent.worker.runtimes.layout import RuntimesLayout
 from lambent.worker.runtimes.probe import ask_directly
 from lambent.worker.runtimes.search import candidates
+from lambent.worker.sandbox.api import Bind, Sandbox, SandboxLimits, SandboxSpec, SandboxTemplate
+from lambent.worker.sandbox.linux.backend import LinuxBackend
 
 GUEST = Path(__file__).parents[4] / "src/lambent/worker/guest"
 ARN = "arn:aws:lambda:eu-west-1:123456789012:function:fn"
@@ -267,3 +270,97 @@ async def start_guest(tmp_path: Path) -> AsyncIterator[StartGuest]:
             server.close()
             await server.wait_closed()
         await asyncio.sleep(0)
+
+
+@pytest.fixture(scope="session")
+def catalog(tmp_path_factory: pytest.TempPathFactory) -> RuntimeCatalog:
+    given = os.environ.get("LAMBENT_TEST_DATA")
+    return RuntimeCatalog(Path(given) if given else tmp_path_factory.mktemp("data"), os.environ)
+
+
+@dataclass
+class SandboxedGuest:
+    """A guest in a real sandbox, mounted as the catalog says."""
+
+    api: RuntimeApi
+    sandbox: Sandbox
+
+    def texts(self) -> list[str]:
+        assert self.sandbox.telemetry_fd is not None
+        try:
+            return [frame.text for frame in frames_of(os.read(self.sandbox.telemetry_fd, 1 << 20))]
+        except BlockingIOError:
+            return []
+
+    def raw_output(self) -> str:
+        try:
+            return os.read(self.sandbox.output_fd, 1 << 20).decode()
+        except BlockingIOError:
+            return ""
+
+
+@pytest.fixture
+async def start_sandboxed(tmp_path: Path) -> AsyncIterator[StartGuest]:
+    """`await start_sandboxed(runtime, files, handler, layer={})`: code at /var/task, the layer at /opt."""
+    backend = LinuxBackend(f"test-guest-{os.getpid()}", tmp_path / "state")
+    await backend.start()
+    servers: list[asyncio.Server] = []
+    sandboxes: list[Sandbox] = []
+
+    def write(directory: Path, files: Mapping[str, str]) -> Path:
+        directory.mkdir()
+        for name, text in files.items():
+            path = directory / name
+            path.parent.mkdir(parents=True, exist_ok=True)
+            path.write_text(text)
+        return directory
+
+    async def start(
+        runtime: Runtime, files: Mapping[str, str], handler: str = "index.handler", *, layer: Mapping[str, str] = {}
+    ) -> SandboxedGuest:
+        number = len(sandboxes)
+        code = write(tmp_path / f"code{number}", files)
+        binds = [*runtime.binds, Bind(code, "/var/task")]
+        if layer:
+            binds.append(Bind(write(tmp_path / f"layer{number}", layer), "/opt"))
+        template = SandboxTemplate(f"t{number}", tuple(binds), runtime.directories)
+        env = {
+            **runtime.env,
+            "AWS_LAMBDA_RUNTIME_API": "127.0.0.1:9001",
+            "_HANDLER": handler,
+            "_LAMBDA_TELEMETRY_LOG_FD": "3",
+            "AWS_LAMBDA_FUNCTION_NAME": "fn",
+            "AWS_LAMBDA_FUNCTION_VERSION": "$LATEST",
+            "AWS_LAMBDA_FUNCTION_MEMORY_SIZE": "512",
+            "AWS_LAMBDA_LOG_GROUP_NAME": "/aws/lambda/fn",
+            "AWS_LAMBDA_LOG_STREAM_NAME": "stream",
+        }
+        spec = SandboxSpec(
+            sandbox_id=f"guest{number}",
+            argv=runtime.command(512),
+            env=env,
+            limits=SandboxLimits(memory_bytes=512 << 20, cpus=2.0, tmp_bytes=16 << 20),
+            cwd="/var/task",
+            listen=(9001,),
+            telemetry_fd=3,
+            init=runtime.needs_init,
+        )
+        sandbox = await backend.launch(template, spec)
+        sandboxes.append(sandbox)
+        api = RuntimeApi()
+        servers.append(await asyncio.start_server(api.serve, sock=sandbox.listeners[0], limit=1 << 24))
+        return SandboxedGuest(api, sandbox)
+
+    try:
+        yield start
+    finally:
+        for sandbox in sandboxes:
+            sandbox.kill()
+            await sandbox.wait()
+            os.close(sandbox.output_fd)
+            if sandbox.telemetry_fd is not None:
+                os.close(sandbox.telemetry_fd)
+        for server in servers:
+            server.close()
+            await server.wait_closed()
+        await backend.close()
