@@ -25,6 +25,7 @@ from lambent.control_plane.requests import (
 )
 from lambent.control_plane.settling import Settling
 from lambent.control_plane.states import is_settled, refusal, update_in_progress
+from lambent.control_plane.usage import Usage
 from lambent.control_plane.validation import check_create, check_revision, check_settings, check_tags
 from lambent.control_plane.versions import decide_publish
 from lambent.model import limits
@@ -64,7 +65,8 @@ async def _any_role(role: str) -> bool:
 
 
 class FunctionsControlPlane:
-    """Functions of all accounts. `start` before use, `close` after; reading is `queries`."""
+    """Functions of all accounts. `start` before use, `close` after; reading is `queries`
+    and `usage`."""
 
     def __init__(
         self,
@@ -88,6 +90,7 @@ class FunctionsControlPlane:
         self._settling = Settling(store, self._settings.settle_delay_s)
         self._collector = CodeCollector(code_store, self._all_digests, self._settings.collect_again_s)
         self.queries = FunctionQueries(store)
+        self.usage = Usage(store)
 
     async def start(self) -> None:
         """Complete what a stop or a crash left under way, and collect the code it left behind."""
@@ -97,6 +100,7 @@ class FunctionsControlPlane:
 
     async def close(self) -> None:
         """Stop. Nothing that was answered is lost."""
+        self.usage.close()
         await self._settling.close()
         await self._collector.close()
 
@@ -231,7 +235,7 @@ class FunctionsControlPlane:
         except CodeStorageFullError as error:
             logger.exception("There is no room for code")
             raise CodeStorageExceededException("The disk that Lambent keeps code on is full.") from error
-        usage = await self.queries.usage(function.account, function.region)
+        usage = await self.usage.of(function.account, function.region)
         if usage.total_code_size + package.unzipped_size > limits.CODE_STORAGE_MAX_BYTES:
             self._collector.want()
             raise CodeStorageExceededException("Code storage limit exceeded.")

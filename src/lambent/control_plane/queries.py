@@ -1,11 +1,10 @@
-"""Reading functions and versions: one, a page of many, and what an account uses."""
+"""Reading functions and versions: one, a page of many, or what all of them need."""
 
 from __future__ import annotations
 
-import asyncio
-from collections.abc import AsyncIterator
 from dataclasses import dataclass
 
+from lambent.control_plane.scan import each
 from lambent.control_plane.states import is_settled
 from lambent.model.arn import LATEST, FunctionId, FunctionReference
 from lambent.model.errors import ResourceNotFoundException
@@ -17,9 +16,7 @@ from lambent.model.function import (
     versions_prefix,
 )
 from lambent.model.ids import AccountId, Region
-from lambent.store.api import FUNCTIONS, VERSIONS, Record, Store
-
-_AT_ONCE = 200  # documents
+from lambent.store.api import FUNCTIONS, VERSIONS, Store
 
 
 @dataclass(frozen=True, slots=True)
@@ -28,14 +25,6 @@ class Page:
 
     versions: list[FunctionVersion]
     following: str | None
-
-
-@dataclass(frozen=True, slots=True)
-class AccountUsage:
-    """What GetAccountSettings counts. Sizes in bytes, unzipped, of `$LATEST` and of every published version."""
-
-    function_count: int
-    total_code_size: int
 
 
 @dataclass(frozen=True, slots=True)
@@ -123,35 +112,18 @@ class FunctionQueries:
         following = _position(versions[limit - 1]) if len(versions) > limit else None
         return Page(versions[:limit], following)
 
-    async def usage(self, account: AccountId, region: Region) -> AccountUsage:
-        """What the account has in the region."""
-        prefix = _region_prefix(account, region)
-        function_count = total_code_size = 0
-        async for stored in self._each(FUNCTIONS, prefix):
-            function_count += 1
-            total_code_size += stored.value["latest"]["code_unzipped_size"]
-        async for stored in self._each(VERSIONS, prefix):
-            total_code_size += stored.value["code_unzipped_size"]
-        return AccountUsage(function_count, total_code_size)
-
     async def unsettled(self) -> list[FunctionId]:
         """Functions of all accounts with a creation or an update under way."""
-        records = [FunctionRecord.from_document(stored.value) async for stored in self._each(FUNCTIONS, "")]
+        records = [FunctionRecord.from_document(stored.value) async for stored in each(self._store, FUNCTIONS, "")]
         return [record.function for record in records if not is_settled(record.latest)]
 
     async def code_digests(self) -> set[str]:
-        """The code of every function and version of every account."""
-        functions = {stored.value["latest"]["code_digest"] async for stored in self._each(FUNCTIONS, "")}
-        return functions | {stored.value["code_digest"] async for stored in self._each(VERSIONS, "")}
+        """The code of every function and version of every account.
 
-    async def _each(self, table: str, prefix: str) -> AsyncIterator[Record]:
-        """All documents, read in parts: a scan keeps the event loop for as long as it takes."""
-        after = None
-        while stored := await self._store.scan(table, prefix, after=after, limit=_AT_ONCE):
-            for one in stored:
-                yield one
-            after = stored[-1].key
-            await asyncio.sleep(0)
+        Functions first: code that a version got from its function meanwhile is then seen at one of them at least.
+        """
+        functions = {stored.value["latest"]["code_digest"] async for stored in each(self._store, FUNCTIONS, "")}
+        return functions | {stored.value["code_digest"] async for stored in each(self._store, VERSIONS, "")}
 
     async def _published(self, function: FunctionId, after: str | None, limit: int) -> list[FunctionVersion]:
         if limit <= 0:

@@ -17,7 +17,7 @@ class Account:
         return {"GetAccountSettings": self.get_account_settings}
 
     async def get_account_settings(self, ctx: RequestContext, _params: Params) -> Params:
-        usage = await self._control_plane.queries.usage(ctx.account, ctx.region)
+        usage = await self._control_plane.usage.of(ctx.account, ctx.region)
         return {
             "AccountLimit": {
                 "TotalCodeSize": limits.CODE_STORAGE_MAX_BYTES,
