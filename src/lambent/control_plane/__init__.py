@@ -6,5 +6,5 @@ the revision it was decided on: whoever comes second decides again on what is th
 first stored as Pending / InProgress and answered so, and completed a few milliseconds later (`settling`), at the next
 start if need be.
 
-May know: aws (not at all so far), packaging, store, model. Never `lambent.invoke`: they meet in the store.
+May know: packaging, store, model. Never `lambent.invoke`: they meet in the store.
 """

@@ -10,9 +10,11 @@ from lambent.control_plane.states import is_settled
 from lambent.control_plane.versions import settle, settle_latest
 from lambent.model.arn import FunctionId
 from lambent.model.function import FunctionRecord, FunctionVersion, versions_prefix
-from lambent.store.api import FUNCTIONS, VERSIONS, Change, ConflictError, Put, Record, Store
+from lambent.store.api import FUNCTIONS, VERSIONS, Change, ConflictError, Put, Record, Store, StoreFullError
 
 logger = logging.getLogger(__name__)
+
+_RETRY_S = 0.5  # until a full disk has room again
 
 
 class Settling:
@@ -50,6 +52,10 @@ class Settling:
                 await self._store.commit(changes)
             except ConflictError:
                 continue  # somebody was faster: look again
+            except StoreFullError:
+                logger.warning("The disk is full: a function waits", extra={"function_arn": function.arn})
+                await asyncio.sleep(_RETRY_S)
+                continue
             logger.info("Function is settled", extra={"function_arn": function.arn})
 
     async def _unsettled(self, function: FunctionId) -> Sequence[Change]:

@@ -3,15 +3,18 @@
 from __future__ import annotations
 
 import asyncio
-from collections.abc import Callable
+from collections.abc import Callable, Sequence
 from typing import Any
 
+import pytest
+
+from lambent.control_plane import settling
 from lambent.control_plane.functions import Settings
 from lambent.control_plane.requests import ConfigurationSettings, CreateRequest, UpdateConfigurationRequest
 from lambent.control_plane.states import is_settled
 from lambent.model.arn import FunctionId, FunctionReference
 from lambent.model.function import LastUpdateStatus, State
-from lambent.store.api import FUNCTIONS, VERSIONS, Store
+from lambent.store.api import FUNCTIONS, VERSIONS, Change, Store, StoreFullError
 
 SLOW = Settings(settle_delay_s=60, settle_wait_s=0.01)
 QUICK = Settings(settle_delay_s=0.001)
@@ -81,3 +84,25 @@ async def test_watchers_see_every_step(
     assert seen == [(FUNCTIONS, key), (VERSIONS, version)] * 2
     await plane.delete(function)
     assert seen[4:] == [(FUNCTIONS, key), (VERSIONS, version)]
+
+
+async def test_a_full_disk_only_delays(
+    start: Callable[..., Any],
+    store: Store,
+    function: FunctionId,
+    create_request: Callable[..., CreateRequest],
+    monkeypatch: pytest.MonkeyPatch,
+) -> None:
+    monkeypatch.setattr(settling, "_RETRY_S", 0.001)
+    plane = await start(QUICK)
+    await plane.create(create_request())
+    commit, refusals = store.commit, [StoreFullError("full"), StoreFullError("full")]
+
+    async def commit_when_there_is_room(changes: Sequence[Change]) -> None:
+        if refusals:
+            raise refusals.pop()
+        await commit(changes)
+
+    monkeypatch.setattr(store, "commit", commit_when_there_is_room)
+    await until_settled(plane, function)
+    assert refusals == []
