@@ -39,7 +39,7 @@ class Leftovers:
     children: set[str] = field(default_factory=set)
 
     @classmethod
-    def now(cls) -> Leftovers:
+    def now(cls, backend: SandboxBackend) -> Leftovers:
         descriptors = set()
         for entry in Path("/proc/self/fd").iterdir():
             with contextlib.suppress(FileNotFoundError):
@@ -47,7 +47,8 @@ class Leftovers:
         children = {
             pid for task in Path("/proc/self/task").iterdir() for pid in (task / "children").read_text().split()
         }
-        cgroups = {str(path) for path in Path("/sys/fs/cgroup").glob("**/lambent-*")}
+        ours = backend._cgroups.directory if isinstance(backend, LinuxBackend) else "no such"
+        cgroups = {str(path) for path in Path("/sys/fs/cgroup").glob(f"**/{ours}/**")}
         mounts = set(Path("/proc/self/mountinfo").read_text().splitlines())
         return cls({d for d in descriptors if "/proc/" not in d}, mounts, cgroups, children)
 
@@ -157,7 +158,7 @@ def linux_backend(tmp_path: Path) -> LinuxBackend:
 
 @contextlib.asynccontextmanager
 async def lab_with(backend: SandboxBackend, template: SandboxTemplate) -> AsyncIterator[Lab]:
-    before = Leftovers.now()
+    before = Leftovers.now(backend)
     lab = Lab(backend, template)
     await backend.start()
     try:
@@ -165,7 +166,7 @@ async def lab_with(backend: SandboxBackend, template: SandboxTemplate) -> AsyncI
     finally:
         await backend.close()
         lab.close()
-    assert Leftovers.now() == before
+    assert Leftovers.now(backend) == before
 
 
 @pytest.fixture
@@ -181,7 +182,7 @@ async def lab(linux_backend: LinuxBackend, template: SandboxTemplate) -> AsyncIt
 
 
 @pytest.fixture
-def leftovers() -> Callable[[], Leftovers]:
+def leftovers() -> Callable[[SandboxBackend], Leftovers]:
     return Leftovers.now
 
 

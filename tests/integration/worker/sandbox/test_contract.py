@@ -149,10 +149,10 @@ async def test_frozen_and_thawed_it_goes_on(any_lab: Any) -> None:
 
 async def test_missing_program_is_an_error_that_leaves_nothing(any_lab: Any, leftovers: Any) -> None:
     await any_lab.backend.prepare(any_lab.template)
-    before = leftovers()
+    before = leftovers(any_lab.backend)
     with pytest.raises(SandboxError, match="execute"):
         await any_lab.launch("/no/such/program", listen=(9001,), telemetry_fd=3)
-    assert leftovers() == before
+    assert leftovers(any_lab.backend) == before
 
 
 async def test_an_id_can_be_used_once_at_a_time(any_lab: Any) -> None:

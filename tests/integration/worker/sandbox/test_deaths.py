@@ -30,7 +30,7 @@ async def main():
     await backend.start()
     for number in range(3):
         spec = SandboxSpec(
-            f"s{number}", ("/bin/sh", "-c", f"trap '' TERM; exec sleep 98765{number}"), {"PATH": "/usr/bin:/bin"},
+            f"s{number}", ("/bin/sh", "-c", f"trap '' TERM; exec sleep {sys.argv[2]}"), {"PATH": "/usr/bin:/bin"},
             SandboxLimits(64 << 20, 1.0, 1 << 20), init=number != 1,
         )
         sandbox = await backend.launch(SandboxTemplate(f"t{number % 2}"), spec)
@@ -47,12 +47,12 @@ def spawners() -> list[int]:
     return [int(pid) for pid in Path(f"/proc/self/task/{os.getpid()}/children").read_text().split()]
 
 
-def processes(of: str) -> list[int]:
-    """Processes whose command line has `of` in it."""
+def sleepers(seconds: str) -> list[int]:
+    """The programs of `SERVER`."""
     found = []
     for path in Path("/proc").glob("[0-9]*/cmdline"):
         try:
-            if of.encode() in path.read_bytes():
+            if path.read_bytes().startswith(b"sleep\0" + seconds.encode()):
                 found.append(int(path.parent.name))
         except (FileNotFoundError, ProcessLookupError):
             continue
@@ -110,24 +110,25 @@ async def test_a_spawner_killed_during_launches_fails_them_cleanly(lab: Any) -> 
 @pytest.mark.parametrize("too", ["server only", "spawners too"])
 async def test_a_killed_server_leaves_nothing(tmp_path: Path, too: str) -> None:
     instance_id = str(tmp_path)
-    server = subprocess.Popen([sys.executable, "-c", SERVER, instance_id], stdout=subprocess.PIPE)
-    assert server.stdout is not None
-    assert server.stdout.readline() == b"running\n"
-    children = Path(f"/proc/{server.pid}/task/{server.pid}/children").read_text().split()
-    assert len(children) == 2
-    assert len(processes("98765")) == 5 + 0  # two with an init, whose command line is another, and one without
-    server.kill()
-    if too == "spawners too":
-        for pid in children:
-            os.kill(int(pid), signal.SIGKILL)
-    server.wait()
-    server.stdout.close()
+    seconds = str(100_000_000 + os.getpid())  # tells the programs of this test from all others
+    with subprocess.Popen([sys.executable, "-c", SERVER, instance_id, seconds], stdout=subprocess.PIPE) as server:
+        try:
+            assert server.stdout is not None
+            assert server.stdout.readline() == b"running\n"
+            children = Path(f"/proc/{server.pid}/task/{server.pid}/children").read_text().split()
+            assert len(children) == 2
+            await until(lambda: len(sleepers(seconds)) >= 2)  # the frozen one may not have come so far
+        finally:
+            server.kill()
+        if too == "spawners too":
+            for pid in children:
+                os.kill(int(pid), signal.SIGKILL)
     if too == "server only":
-        await until(lambda: not processes("98765") and not cgroups(instance_id))
+        await until(lambda: not sleepers(seconds) and not cgroups(instance_id))
         return
     backend = LinuxBackend(instance_id, tmp_path / "state")
     await backend.start()  # removes what is left, frozen or not
-    await until(lambda: not processes("98765"))
+    await until(lambda: not sleepers(seconds))
     await backend.close()
     assert cgroups(instance_id) == []
 
@@ -154,7 +155,7 @@ async def test_fifty_launches_at_once(lab: Any) -> None:
     assert {await lab.line(sandbox) for sandbox in sandboxes} == {b"up\n"}
     for sandbox in sandboxes:
         sandbox.kill()
-    assert all((await lab.finish(sandbox)).exit.killed for sandbox in sandboxes)
+    assert [(await lab.finish(sandbox)).exit.killed for sandbox in sandboxes] == [True] * 50
 
 
 async def test_oversized_environment_is_refused(lab: Any) -> None:

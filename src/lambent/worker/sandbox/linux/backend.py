@@ -7,6 +7,7 @@ import itertools
 import logging
 import os
 import re
+import zlib
 from pathlib import Path
 
 from lambent.worker.sandbox.api import BackendReport, Sandbox, SandboxError, SandboxSpec, SandboxTemplate
@@ -25,8 +26,10 @@ USER_NAME = "sbx_user1051"
 
 # On the host every sandbox is a user of its own. The range is above what distributions hand out to user namespaces
 # (/etc/subuid) and to systemd's services and containers, and below 2^31, which some tools take for negative.
+# Servers on the same host take different parts of it, by their instance id (as far as chance wills).
 _FIRST_HOST_ID = 0x70000000
-_HOST_IDS = 0x00100000
+_HOST_IDS = 0x4000
+_PARTS = 0x3C00
 
 _SANDBOX_ID = re.compile(r"[A-Za-z0-9_-][A-Za-z0-9_.-]{0,127}")
 
@@ -42,7 +45,8 @@ class LinuxBackend:
         self._filter = b""
         self._spawners: dict[SandboxTemplate, asyncio.Task[SpawnerClient]] = {}
         self._sandboxes: dict[str, LinuxSandbox] = {}
-        self._host_ids = itertools.cycle(range(_FIRST_HOST_ID, _FIRST_HOST_ID + _HOST_IDS))
+        first = _FIRST_HOST_ID + zlib.crc32(instance_id.encode()) % _PARTS * _HOST_IDS
+        self._host_ids = itertools.cycle(range(first, first + _HOST_IDS))
         self._host_ids_taken: dict[str, int] = {}
         self._hierarchy_fds: tuple[int, ...] = ()
         self._running = False

@@ -135,7 +135,10 @@ class LinuxSandbox:
         """The program's own wait status: init's word for it, if it has lived to give it, or that of pid 1."""
         if self._status_fd is None:
             return wait_status
-        word = os.read(self._status_fd, wire.STATUS.size)
+        try:
+            word = os.read(self._status_fd, wire.STATUS.size)
+        except BlockingIOError:  # its spawner died and could not tell us of it: it may be alive until its cgroup goes
+            word = b""
         os.close(self._status_fd)
         self._status_fd = None
         return int(wire.STATUS.unpack(word)[0]) if len(word) == wire.STATUS.size else wait_status
