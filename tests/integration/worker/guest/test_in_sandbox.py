@@ -102,3 +102,18 @@ async def test_modules_of_layers_come_before_the_sdk(
     seen = answer.json
     assert (seen["dep"], seen["sdk"]) == ("of the layer", "newer, of the layer")
     assert seen["required"] == ["of the layer", "newer, of the layer"]
+
+
+async def test_a_python_of_the_system_looks_like_a_prefix(start_sandboxed: Any, tmp_path: Any) -> None:
+    """Debian's Python, say: its modules are spread over /usr, and its packages are the host's."""
+    catalog = RuntimeCatalog(tmp_path / "system", {"PATH": "/usr/bin"})
+    found = [runtime for runtime in catalog.installed() if runtime.language == "python"]
+    if not found:
+        pytest.skip("no Python in /usr/bin")
+    runtime = found[0]
+    code = "import os, ssl, sys\ndef handler(event, context):\n    return [sys.prefix, os.__file__, sys.path]"
+    guest = await start_sandboxed(runtime, {"index.py": code})
+    prefix, library, path = (await guest.api.invoke({})).json
+    assert prefix == "/var/lang"
+    assert library == f"/var/lang/lib/{runtime.identifier}/os.py"
+    assert not [entry for entry in path if entry.startswith("/usr")]
