@@ -112,7 +112,11 @@ def _npm_install(directory: Path, packages: list[str], what: str, environ: Mappi
 def _check_loads(directory: Path, interpreter: Path) -> None:
     """Dependencies are chosen by npm, which does not look at the Node.js they need."""
     names = json.dumps([f"@aws-sdk/{name}" for name in SDK_PACKAGES])
-    script = f"const load = require('module').createRequire(process.argv[1] + '/'); {names}.forEach(n => load(n));"
+    script = (
+        "const load = require('node:module').createRequire(process.argv[1] + '/');"
+        f"for (const name of {names}) try {{ load(name); }}"
+        " catch (error) { console.error(`${name}: ${error.message}`); process.exit(1); }"
+    )
     argv = [str(interpreter), "-e", script, str(directory)]
     run_tool(argv, "load the AWS SDK just installed", {"PATH": "/usr/bin:/bin"})
 
