@@ -418,3 +418,20 @@ async def test_bytes_damaged_later_cost_no_more_than_their_block(
     assert lost == list(range(damaged.first_ms, damaged.last_ms + 1))
     assert "damaged" in caplog.text
     await store.close()
+
+
+async def test_each_segment_can_be_read_alone(tmp_path: Path) -> None:
+    store = LogStore(tmp_path, ManualClock(), SMALL)
+    await store.start()
+    for number in range(60):
+        store.append(stream_id(), [LogEvent(number, f"line {number}")])
+    first = store.group(group_id()).segment_path(1)
+    await store.close()
+    first.unlink()
+    first.with_suffix(".idx").unlink()
+    store = LogStore(tmp_path, ManualClock(), SMALL)
+    await store.start()
+    events = await read_all(store, group_id(), EVERYTHING)
+    assert [event.message for event in events] == [f"line {number}" for number in range(60 - len(events), 60)]
+    assert 0 < len(events) < 60
+    await store.close()
