@@ -201,6 +201,18 @@ async def test_a_big_body_in_one_read(client: Client) -> None:
         client.exchanges[i].respond(Response(200))
 
 
+async def test_upgrades_anywhere_in_a_big_read(connect: Callable[..., Client]) -> None:
+    bodies: list[bytes] = []
+
+    def note(exchange: Exchange) -> None:
+        bodies.append(exchange.request.body)
+        exchange.respond(Response(200))
+
+    upgrade = b"POST / HTTP/1.1\r\nHost: a\r\nConnection: upgrade\r\nUpgrade: h2c\r\nContent-Length: 5\r\n\r\n%05d"
+    connect(note).send(b"".join(upgrade % i for i in range(500)))
+    assert bodies == [b"%05d" % i for i in range(500)]
+
+
 async def test_a_refusal_throws_away_the_rest_of_the_read(connect: Callable[..., Client]) -> None:
     client = connect(echo)
     client.send(GET % 1 + b"rubbish" + GET % 2 * 8_000)
