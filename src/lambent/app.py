@@ -40,7 +40,7 @@ from lambent.packaging.code_store import CodeStore
 from lambent.services.iam.operations import definition as iam_service
 from lambent.services.lambda_ import download
 from lambent.services.lambda_.operations import definition as lambda_service
-from lambent.services.logs import definition as logs_service
+from lambent.services.logs.operations import definition as logs_service
 from lambent.services.sts.operations import definition as sts_service
 from lambent.store.data_directory import DataDirectory
 from lambent.store.sqlite import SqliteStore
@@ -65,7 +65,7 @@ class App:
 
     def __init__(self, config: Config, environ: Mapping[str, str], clock: Clock) -> None:
         self.config = config
-        self.catalog = RuntimeCatalog(config.data_dir, environ)
+        self.catalog = RuntimeCatalog(config.runtimes_dir, environ)
         self.data = DataDirectory(config.data_dir)
         self.clock = clock
         self.endpoint_url = ""

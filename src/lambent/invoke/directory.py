@@ -10,7 +10,7 @@ from collections.abc import Callable
 
 from lambent.model.arn import LATEST, FunctionId, FunctionReference
 from lambent.model.errors import ResourceConflictException, ResourceNotFoundException
-from lambent.model.function import FunctionRecord, FunctionVersion, State, version_key
+from lambent.model.function import FunctionRecord, FunctionVersion, State, is_version_number, version_key
 from lambent.store.api import FUNCTIONS, VERSIONS, Store
 
 PENDING_WAIT_S = 1.0  # how long an Invoke waits for a function to become Active before AWS's 409
@@ -66,7 +66,7 @@ class FunctionDirectory:
         if qualifier == LATEST:
             record = await self._store.get(FUNCTIONS, function.key)
             version = FunctionRecord.from_document(record.value).latest if record else None
-        elif qualifier.isdecimal():
+        elif is_version_number(qualifier):
             record = await self._store.get(VERSIONS, version_key(function, qualifier))
             version = FunctionVersion.from_document(record.value) if record else None
         else:

@@ -66,14 +66,15 @@ class SqliteStore:
         check_address(table, prefix)
         check_address(table, after or "")
         check_limit(limit)
-        query, parameters = _SCAN, [table, prefix]
+        # One lower bound only: with two, SQLite may start reading at the lesser one on every page.
+        if after is not None and after >= prefix:
+            query, parameters = _SCAN.replace(">=", ">"), [table, after]
+        else:
+            query, parameters = _SCAN, [table, prefix]
         end = prefix_end(prefix)
         if end is not None:
             query += " AND key < ?"
             parameters.append(end)
-        if after is not None:
-            query += " AND key > ?"
-            parameters.append(after)
         return self._read(f"{query} ORDER BY key LIMIT {-1 if limit is None else limit}", parameters)
 
     async def commit(self, changes: Sequence[Change]) -> None:
