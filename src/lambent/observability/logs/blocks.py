@@ -36,9 +36,12 @@ class Span:
         """Take in what came later."""
         self.events += other.events
         self.size += other.size
-        self.first_ms = min(self.first_ms, other.first_ms)
-        self.last_ms = max(self.last_ms, other.last_ms)
-        self.ingestion_ms = max(self.ingestion_ms, other.ingestion_ms)
+        if other.first_ms < self.first_ms:
+            self.first_ms = other.first_ms
+        if other.last_ms > self.last_ms:
+            self.last_ms = other.last_ms
+        if other.ingestion_ms > self.ingestion_ms:
+            self.ingestion_ms = other.ingestion_ms
 
 
 @dataclass(slots=True)

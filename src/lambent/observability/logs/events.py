@@ -47,6 +47,9 @@ class LogStreamId:
     group: str
     stream: str
 
+    def __hash__(self) -> int:
+        return hash(self.stream)  # almost unique by itself, and the hash of a text is kept by the text
+
     @property
     def group_id(self) -> LogGroupId:
         """The group it belongs to."""

@@ -127,7 +127,8 @@ class LogGroup:
         stream.add(span)
         block.add(stream.ordinal, span)
         self.last_append_ms = now_ms
-        self._declared(stream)
+        if stream.declared_in != block.segment:
+            self._declared(stream)
         if block.end - block.start >= self._settings.block_bytes:
             self._finish_block()
 

@@ -5,6 +5,8 @@ from __future__ import annotations
 import signal
 import subprocess
 import sys
+import tempfile
+from collections.abc import Iterator
 from dataclasses import replace
 from pathlib import Path
 
@@ -78,49 +80,53 @@ async def test_kill_in_the_middle_of_appends(tmp_path: Path) -> None:
     assert len(list(tmp_path.rglob("*.log"))) > 3
 
 
-@pytest.mark.root
-async def test_a_full_disk_drops_lines_and_nothing_else(tmp_path: Path, caplog: pytest.LogCaptureFixture) -> None:
-    disk = tmp_path / "disk"
-    disk.mkdir()
+@pytest.fixture
+def small_disk() -> Iterator[Path]:
+    """An empty disk of 256 KiB; not below `tmp_path`, which other test runs may clear away under it."""
+    disk = Path(tempfile.mkdtemp(prefix="lambent-disk-"))
     subprocess.run(["mount", "-t", "tmpfs", "-o", "size=256k", "lambent-test", str(disk)], check=True)
-    try:
-        store = LogStore(disk / "logs", SystemClock(), LogStoreSettings(segment_bytes=64_000, block_bytes=8_000))
-        await store.start()
-        stream = LogStreamId(ACCOUNT, REGION, GROUP, "stream")
-        kept: list[int] = []
+    yield disk
+    subprocess.run(["umount", str(disk)], check=True)
+    disk.rmdir()
 
-        def append(number: int) -> None:
-            dropped = store.dropped_events
-            store.append(stream, [LogEvent(number, f"line {number} " + "x" * 1000), LogEvent(number, "and more")])
-            if store.dropped_events == dropped:
-                kept.append(number)
-            else:
-                assert store.dropped_events == dropped + 2
 
-        for number in range(400):
-            append(number)
-        assert 100 < len(kept) < 300
-        assert store.dropped_events == 2 * (400 - len(kept))
-        assert caplog.text.count("log events are being dropped") == 1
-        with pytest.raises(OSError, match="No space left"):
-            store.write(stream, [LogEvent(1, "x" * 100_000)])
-        store.append(LogStreamId(ACCOUNT, REGION, "/aws/lambda/new", "stream"), [LogEvent(1, "x" * 100_000)])
+@pytest.mark.root
+async def test_a_full_disk_drops_lines_and_nothing_else(small_disk: Path, caplog: pytest.LogCaptureFixture) -> None:
+    store = LogStore(small_disk / "logs", SystemClock(), LogStoreSettings(segment_bytes=64_000, block_bytes=8_000))
+    await store.start()
+    stream = LogStreamId(ACCOUNT, REGION, GROUP, "stream")
+    kept: list[int] = []
 
-        assert store.expire(LogGroupId(ACCOUNT, REGION, GROUP), kept[len(kept) // 2]) > 0
-        for number in range(400, 420):
-            append(number)
-        assert kept[-20:] == list(range(400, 420))
-        assert "log events are being written again" in caplog.text
-        for _ in range(2):
-            found = await read_all(store)
-            first = found[0][0]
-            assert first > 0
-            expected = [number for number in kept if number >= first]
-            assert [timestamp for timestamp, message in found if message == "and more"] == expected
-            assert [timestamp for timestamp, message in found if message.startswith("line ")] == expected
-            await store.close()
-            store = LogStore(disk / "logs", SystemClock())
-            await store.start()
+    def append(number: int) -> None:
+        dropped = store.dropped_events
+        store.append(stream, [LogEvent(number, f"line {number} " + "x" * 1000), LogEvent(number, "and more")])
+        if store.dropped_events == dropped:
+            kept.append(number)
+        else:
+            assert store.dropped_events == dropped + 2
+
+    for number in range(400):
+        append(number)
+    assert 100 < len(kept) < 300
+    assert store.dropped_events == 2 * (400 - len(kept))
+    assert caplog.text.count("log events are being dropped") == 1
+    with pytest.raises(OSError, match="No space left"):
+        store.write(stream, [LogEvent(1, "x" * 100_000)])
+    store.append(LogStreamId(ACCOUNT, REGION, "/aws/lambda/new", "stream"), [LogEvent(1, "x" * 100_000)])
+
+    assert store.expire(LogGroupId(ACCOUNT, REGION, GROUP), kept[len(kept) // 2]) > 0
+    for number in range(400, 420):
+        append(number)
+    assert kept[-20:] == list(range(400, 420))
+    assert "log events are being written again" in caplog.text
+    for _ in range(2):
+        found = await read_all(store)
+        first = found[0][0]
+        assert first > 0
+        expected = [number for number in kept if number >= first]
+        assert [timestamp for timestamp, message in found if message == "and more"] == expected
+        assert [timestamp for timestamp, message in found if message.startswith("line ")] == expected
         await store.close()
-    finally:
-        subprocess.run(["umount", str(disk)], check=True)
+        store = LogStore(small_disk / "logs", SystemClock())
+        await store.start()
+    await store.close()
