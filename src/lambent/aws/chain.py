@@ -1,4 +1,4 @@
-"""The way of a request to an AWS API: route → identify → decode → validate → authorise → handle → encode.
+"""The way of a request to an AWS API: admit → route → identify → decode → validate → authorise → handle → encode.
 
 `AwsEndpoint` is one endpoint for all registered APIs. The steps before `handle` are synchronous and cheap, so a refusal
 never costs a task; each accepted request is one task, owned here. A request with a large body takes the same steps
@@ -17,7 +17,7 @@ from lambent.aws.directory import ServiceDirectory
 from lambent.aws.protocols.api import ServiceProtocol, Target
 from lambent.aws.protocols.json_values import serialization_error
 from lambent.aws.protocols.registry import encode_error_without_model
-from lambent.aws.routing import signing_scope
+from lambent.aws.routing import is_from_foreign_page, signing_scope
 from lambent.aws.service import BodyLimit, CompiledOperation, CompiledService, ServiceDefinition
 from lambent.aws.validation import validation_error
 from lambent.http.messages import Exchange, Handler, Headers, Request, RequestHead, Response
@@ -25,7 +25,7 @@ from lambent.iam.authentication import INLINE_HASH_MAX_BYTES, Authenticate, Call
 from lambent.iam.principal import Principal
 from lambent.iam.refusals import WireFamily, wire_family
 from lambent.iam.sigv4 import payload_digest
-from lambent.model.errors import ServiceError
+from lambent.model.errors import ServiceError, access_denied
 from lambent.model.ids import AccountId, Region, RequestId, new_request_id
 from lambent.model.limits import MIB
 
@@ -36,6 +36,17 @@ Authorise = Callable[[RequestContext, Params], None]
 
 Forward = Callable[[Request, str, str, Caller], Awaitable[Response]]
 """Request, service (its signing name), the upstream's URL, caller → the upstream's answer. Raises ServiceError."""
+
+_UPSTREAM_NAMES = {
+    "monitoring": "cloudwatch",
+    "email": "ses",
+    "states": "stepfunctions",
+    "elasticloadbalancing": "elbv2",
+    "elasticfilesystem": "efs",
+    "es": "opensearch",
+    "tagging": "resourcegroupstaggingapi",
+}
+"""Signing name → botocore's name, where people would write the latter in `--upstream`."""
 
 _SHORT_LENGTH = 5  # digits
 _UNKNOWN_BODY = BodyLimit(MIB)
@@ -136,22 +147,29 @@ class AwsEndpoint:
             return
         call = _Call(exchange, new_request_id())
         try:
-            self._refuse_when_closing()
+            self._admit(call)
             service = self._route(call)
             if service is None:
-                self._spawn(self._forward_upstream(call, self._upstream(call)))
+                self._spawn(call, self._forward_upstream(call, self._upstream(call)))
             elif len(call.request.body) > INLINE_HASH_MAX_BYTES:
-                self._spawn(self._serve_large(call, service))
+                self._spawn(call, self._serve_large(call, service))
             else:
                 self._identify(call, service, None)
                 self._decode(call)
                 self._validate(call, service)
                 self._authorise(call)
-                self._spawn(self._serve(call))
+                self._spawn(call, self._serve(call))
         except Exception as error:  # noqa: BLE001 the supervision point of the steps without a task
-            exchange.respond(self._error_response(call, error))
+            self._respond(call, self._error_response(call, error))
 
     # ---- the steps, in their order
+
+    def _admit(self, call: _Call) -> None:
+        """Refuse what is not to be looked at: requests while closing, and those a web page makes its reader send."""
+        if self._closing:
+            raise _closing_error()
+        if is_from_foreign_page(call.request.head):
+            raise access_denied("Requests from web pages of another origin are refused.")
 
     def _route(self, call: _Call) -> CompiledService | None:
         """Find service and operation; None when the service is not one of ours."""
@@ -159,8 +177,8 @@ class AwsEndpoint:
         service, call.service_name = self._directory.find(request.head, request.body)
         if service is None:
             return None
-        call.service = service
         call.protocol = protocol = service.protocol_for(request.head)
+        call.service = service
         target = protocol.find(request)
         if target is None:
             raise protocol.unknown_operation(request)
@@ -205,35 +223,26 @@ class AwsEndpoint:
         if self._authorise_caller is not None:
             self._authorise_caller(call.context, call.params)
 
-    async def _serve(self, call: _Call) -> None:
+    async def _serve(self, call: _Call) -> Response:
         """Handle and encode."""
-        try:
-            output = await call.operation.handler(call.context, call.params)
-            response = call.operation.codec.encode(output, call.request_id)
-        except asyncio.CancelledError:
-            call.exchange.respond(self._error_response(call, _closing_error()))
-            raise
-        except Exception as error:  # noqa: BLE001 the supervision point of the handlers
-            response = self._error_response(call, error)
-        call.exchange.respond(response)
+        operation = call.operation
+        return operation.codec.encode(await operation.handler(call.context, call.params), call.request_id)
 
     # ---- the same for large bodies, and for what is not ours
 
-    async def _serve_large(self, call: _Call, service: CompiledService) -> None:
+    async def _serve_large(self, call: _Call, service: CompiledService) -> Response:
         """The steps after `_route`, hashing and decoding in a thread."""
-        request = call.request
-        try:
-            digest = None
-            if self._authenticate.covers_body(request.head):
-                digest = await asyncio.to_thread(payload_digest, request.body)
-            self._identify(call, service, digest)
-            await asyncio.to_thread(self._decode, call)
-            self._validate(call, service)
-            self._authorise(call)
-        except Exception as error:  # noqa: BLE001 the supervision point of the steps in a thread
-            call.exchange.respond(self._error_response(call, error))
-            return
-        await self._serve(call)
+        self._identify(call, service, await self._digest(call.request))
+        await asyncio.to_thread(self._decode, call)
+        self._validate(call, service)
+        self._authorise(call)
+        return await self._serve(call)
+
+    async def _digest(self, request: Request) -> str | None:
+        """The body's digest if it is needed and too costly for the event loop."""
+        if len(request.body) <= INLINE_HASH_MAX_BYTES or not self._authenticate.covers_body(request.head):
+            return None
+        return await asyncio.to_thread(payload_digest, request.body)
 
     def _upstream(self, call: _Call) -> str:
         """The name of the service an upstream is to answer for; else raises the reason why nobody does."""
@@ -241,27 +250,19 @@ class AwsEndpoint:
         if name is None:
             text = f"No AWS service Lambent answers has {call.request.method} {call.request.path[:200]}"
             raise ServiceError("UnknownOperationException", text, status=404)
-        if name in self._upstreams:
-            return name
+        for known in (name, _UPSTREAM_NAMES.get(name, name)):
+            if known in self._upstreams:
+                return known
         text = (
             f"Lambent does not answer {name[:100]}; start it with --upstream {name[:100]}=URL to forward {name[:100]}"
         )
         raise ServiceError("NotImplementedException", text, status=501)
 
-    async def _forward_upstream(self, call: _Call, name: str) -> None:
+    async def _forward_upstream(self, call: _Call, name: str) -> Response:
         request = call.request
-        try:
-            digest = None
-            if len(request.body) > INLINE_HASH_MAX_BYTES and self._authenticate.covers_body(request.head):
-                digest = await asyncio.to_thread(payload_digest, request.body)
-            caller = self._authenticate.authenticate(request, _family_by_looks(name, request.head), digest)
-            response = await self._forward(request, name, self._upstreams[name], caller)
-        except asyncio.CancelledError:
-            call.exchange.respond(self._error_response(call, _closing_error()))
-            raise
-        except Exception as error:  # noqa: BLE001 the supervision point of forwarding
-            response = self._error_response(call, error)
-        call.exchange.respond(response)
+        digest = await self._digest(request)
+        caller = self._authenticate.authenticate(request, _family_by_looks(name, request.head), digest)
+        return await self._forward(request, name, self._upstreams[name], caller)
 
     # ---- errors
 
@@ -281,10 +282,6 @@ class AwsEndpoint:
             return encode_error_without_model(call.request.head, call.service_name, error, call.request_id)
         protocol = service.protocol_for(call.request.head)
         return protocol.encode_error(error, call.request_id)
-
-    def _refuse_when_closing(self) -> None:
-        if self._closing:
-            raise _closing_error()
 
     # ---- http.messages.Policy
 
@@ -312,16 +309,39 @@ class AwsEndpoint:
             return _EXTRA_ROUTE_BODY, head.path, None
         service, name = self._directory.find(head)
         if service is None:
-            return _FORWARDED_BODY if name in self._upstreams else _UNKNOWN_BODY, name or "requested", None
+            return _FORWARDED_BODY if self._upstreams else _UNKNOWN_BODY, name or "requested", None
         operation = service.protocol_for(head).operation_of(head)
         return service.body_limit(operation), operation or "requested", service
 
     # ---- tasks
 
-    def _spawn(self, work: Coroutine[None, None, None]) -> None:
-        task = asyncio.get_running_loop().create_task(work)
+    def _spawn(self, call: _Call, work: Coroutine[None, None, Response]) -> None:
+        task = asyncio.get_running_loop().create_task(self._supervised(call, work))
         self._tasks.add(task)
         task.add_done_callback(self._tasks.discard)
+
+    async def _supervised(self, call: _Call, work: Coroutine[None, None, Response]) -> None:
+        """Answer with what the work gives, or with why it failed."""
+        try:
+            response = await work
+        except asyncio.CancelledError:
+            self._respond(call, self._error_response(call, _closing_error()))
+            raise
+        except Exception as error:  # noqa: BLE001 the supervision point of handlers and of steps in threads
+            response = self._error_response(call, error)
+        self._respond(call, response)
+
+    def _respond(self, call: _Call, response: Response) -> None:
+        if logger.isEnabledFor(logging.DEBUG):
+            extra = {
+                "request_id": call.request_id,
+                "service": call.service_name,
+                "method": call.request.method,
+                "path": call.request.path[:500],
+                "status": response.status,
+            }
+            logger.debug("answered", extra=extra)
+        call.exchange.respond(response)
 
     async def close(self, grace_s: float) -> None:
         """Refuse new requests (503), give those in flight `grace_s` seconds, then cancel and answer them (503)."""

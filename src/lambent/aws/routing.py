@@ -31,6 +31,19 @@ def signing_scope(head: RequestHead) -> tuple[str, str] | None:
     return (scope[-3], scope[-2]) if len(scope) == 5 else None
 
 
+def is_from_foreign_page(head: RequestHead) -> bool:
+    """True of a request that a web page of another origin made its reader's browser send.
+
+    Browsers say so in Sec-Fetch-Site, older ones in Origin (https://www.w3.org/TR/fetch-metadata/); no SDK sends
+    either. Without this, any page could call an endpoint on its reader's machine that asks for no signature.
+    """
+    headers = head.headers
+    if headers.get("sec-fetch-site") in ("cross-site", "same-site"):
+        return True
+    origin = headers.get("origin")
+    return origin is not None and origin.partition("://")[2] != headers.get("host")
+
+
 def host_labels(head: RequestHead) -> list[str]:
     """The labels of the Host, lower case, without the port: `lambda.us-east-1.localhost:4566` → three."""
     host = head.headers.get("host") or ""

@@ -497,3 +497,43 @@ async def test_an_endpoint_for_other_callers_shares_the_services_and_nothing_els
     await inner.close(0)
     assert (await answer(inner, sent)).status == 503
     assert (await answer(outer, sent)).status == 200
+
+
+@pytest.mark.parametrize(
+    ("headers", "is_refused"),
+    [
+        ({"sec_fetch_site": "cross-site"}, True),
+        ({"sec_fetch_site": "same-site"}, True),
+        ({"origin": "https://evil.example"}, True),
+        ({"origin": "null"}, True),
+        ({"origin": "http://localhost:8000"}, True),
+        ({"origin": "http://localhost:4566", "sec_fetch_site": "same-origin"}, False),
+        ({"sec_fetch_site": "none"}, False),
+    ],
+)
+async def test_web_pages_of_other_origins_reach_nothing(
+    endpoint: AwsEndpoint, handler: Recorder, answer: Answer, headers: dict[str, str], is_refused: bool
+) -> None:
+    form = b"Action=GetCallerIdentity&Version=2011-06-15"
+    response = await answer(endpoint, request("POST", "/", form, content_type=FORM, **headers))
+    assert response.status == (403 if is_refused else 200)
+    assert len(handler.seen) == (0 if is_refused else 1)
+
+
+async def test_a_request_cancelled_while_its_body_is_decoded_is_answered(
+    endpoint: AwsEndpoint, handler: Recorder, answer: Answer
+) -> None:
+    sent = request("POST", f"{FUNCTIONS}/f/invocations", b"x" * 400_000, "lambda")
+    waiting = asyncio.ensure_future(answer(endpoint, sent))
+    await asyncio.sleep(0)
+    await endpoint.close(0)
+    assert (await waiting).status == 503
+    assert handler.seen == []
+
+
+async def test_upstreams_may_be_called_by_botocores_name(make: Make, answer: Answer) -> None:
+    async def forward(sent: Request, service: str, url: str, caller: Caller) -> Response:
+        return Response(200, (), f"{service} {url}".encode())
+
+    endpoint = make(upstreams={"cloudwatch": "http://up:1"}, forward=forward)
+    assert (await answer(endpoint, request("POST", "/", b"", "monitoring"))).body == b"cloudwatch http://up:1"

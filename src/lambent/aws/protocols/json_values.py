@@ -55,12 +55,20 @@ def _decode_boolean(value: Any) -> bool:
     raise _mismatch(value, "an Boolean")
 
 
-def _integer_decoder(wanted: str) -> Convert:
+INTEGER_BITS = {"byte": 8, "short": 16, "integer": 32, "long": 64}
+
+
+def fits(number: int, bits: int) -> bool:
+    """Whether a number is within a signed type of that size, as it must be in AWS's services."""
+    return -(1 << (bits - 1)) <= number < 1 << (bits - 1)
+
+
+def _integer_decoder(wanted: str, bits: int) -> Convert:
     def decode(value: Any) -> int:
-        if type(value) is int:
-            return value
         if type(value) is float:
-            return int(value)  # the framework truncates; orjson has let through no NaN or infinity
+            value = int(value)  # the framework truncates; orjson has let through no NaN or infinity
+        if type(value) is int and fits(value, bits):
+            return value
         raise _mismatch(value, wanted)
 
     return decode
@@ -101,10 +109,10 @@ _SCALAR_DECODERS: dict[str, Convert] = {
     "string": _decode_string,
     "character": _decode_string,
     "boolean": _decode_boolean,
-    "byte": _integer_decoder("an Integer"),
-    "short": _integer_decoder("an Integer"),
-    "integer": _integer_decoder("an Integer"),
-    "long": _integer_decoder("a Long"),
+    "byte": _integer_decoder("an Integer", INTEGER_BITS["byte"]),
+    "short": _integer_decoder("an Integer", INTEGER_BITS["short"]),
+    "integer": _integer_decoder("an Integer", INTEGER_BITS["integer"]),
+    "long": _integer_decoder("a Long", INTEGER_BITS["long"]),
     "float": _decode_float,
     "double": _decode_float,
     "blob": _decode_blob,

@@ -12,12 +12,11 @@ import orjson
 
 from lambent.aws.models import Shape
 from lambent.aws.protocols import timestamps
-from lambent.aws.protocols.json_values import encode_blob, parse_json, serialization_error
+from lambent.aws.protocols.json_values import INTEGER_BITS, encode_blob, fits, parse_json, serialization_error
 
 FromText = Callable[[str], Any]
 ToText = Callable[[Any], str]
 
-_INTEGER_WORDS = {"long": "a Long", "byte": "an Integer", "short": "an Integer", "integer": "an Integer"}
 _LONGEST_NUMBER = 40  # characters; int() of more is slow and never a valid value
 
 
@@ -25,14 +24,14 @@ def _keep(text: str) -> str:
     return text
 
 
-def _integer_from_text(wanted: str) -> FromText:
+def _integer_from_text(wanted: str, bits: int) -> FromText:
     def decode(text: str) -> int:
         try:
-            if len(text) > _LONGEST_NUMBER or "_" in text:
+            if len(text) > _LONGEST_NUMBER or "_" in text or not fits(number := int(text), bits):
                 raise ValueError(text)
-            return int(text)
         except ValueError as error:
             raise serialization_error(f"STRING_VALUE can not be converted to {wanted}") from error
+        return number
 
     return decode
 
@@ -74,8 +73,8 @@ def from_text(shape: Shape) -> FromText:
     """The decoder of a scalar shape. A `jsonvalue` is JSON in base64 in a header, and a plain string elsewhere."""
     if shape.traits.get("jsonvalue") and shape.location == "header":
         return _json_from_base64
-    if shape.type in _INTEGER_WORDS:
-        return _integer_from_text(_INTEGER_WORDS[shape.type])
+    if shape.type in INTEGER_BITS:
+        return _integer_from_text("a Long" if shape.type == "long" else "an Integer", INTEGER_BITS[shape.type])
     if shape.type in ("float", "double"):
         return _float_from_text
     if shape.type == "boolean":

@@ -8,7 +8,6 @@ from __future__ import annotations
 import re
 from collections.abc import Callable
 from typing import Any
-from xml.sax.saxutils import escape  # only writes; nothing here parses XML
 
 from lambent.aws.models import Shape
 from lambent.aws.protocols.text_values import to_text
@@ -16,12 +15,16 @@ from lambent.aws.protocols.text_values import to_text
 Write = Callable[[Any, list[str]], None]
 """Appends the XML of a value, element included."""
 
+_TO_ESCAPE = re.compile("[&<>\x00-\x08\x0b-\x1f\ud800-\udfff\ufffe\uffff]")
 _NOT_XML = re.compile("[\x00-\x08\x0b\x0c\x0e-\x1f\ud800-\udfff\ufffe\uffff]")
 
 
 def xml_text(text: str) -> str:
     """Character data; what XML 1.0 cannot carry becomes U+FFFD."""
-    return escape(_NOT_XML.sub("\ufffd", text), {"\r": "&#xD;"})
+    if not _TO_ESCAPE.search(text):
+        return text
+    escaped = text.replace("&", "&amp;").replace("<", "&lt;").replace(">", "&gt;").replace("\r", "&#xD;")
+    return _NOT_XML.sub("\ufffd", escaped)
 
 
 class XmlWriters:

@@ -116,6 +116,9 @@ def test_json_values_both_ways() -> None:
 @pytest.mark.parametrize(
     ("member", "value", "message"),
     [
+        ({"shape": "Integer"}, 2**31, "NUMBER_VALUE can not be converted to an Integer"),
+        ({"shape": "Long"}, -(2**63) - 1, "NUMBER_VALUE can not be converted to a Long"),
+        ({"shape": "Long"}, 1e30, "NUMBER_VALUE can not be converted to a Long"),
         ({"shape": "Long"}, "x", "STRING_VALUE can not be converted to a Long"),
         ({"shape": "Boolean"}, "true", "STRING_VALUE can not be converted to an Boolean"),
         ({"shape": "Time"}, "x", "STRING_VALUE can not be converted to milliseconds since epoch"),
@@ -159,7 +162,7 @@ def test_query_strings() -> None:
         "Rest": {"x": ["a b+", ""], "y": [""]},
     }
     assert parse_query("&&=x&a=b=c") == {"a": ["b=c"]}
-    for wrong in ("n=x", "n=1_0", "b=1", "l=", "t=never", f"n={'9' * 5000}"):
+    for wrong in ("n=x", "n=1_0", "b=1", "l=", "t=never", f"n={'9' * 5000}", f"n={2**31}"):
         with pytest.raises(ServiceError, match="SerializationException"):
             read_bound(shape, wrong)
 
