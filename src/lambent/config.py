@@ -108,6 +108,13 @@ OPTIONS: Final = (
     Option("host", "127.0.0.1", "address to listen on; one that is not loopback needs --auth sigv4", str),
     Option("port", "4566", "port of the endpoint (0: a free one)", _whole(0, 65535)),
     Option("data-dir", "", "where everything is kept", str, "DIR"),
+    Option(
+        "runtimes-dir",
+        "",
+        "where installed runtimes are, to share them (default: in the data dir)",
+        str,
+        "DIR",
+    ),
     Option("account", "000000000000", "account id of callers that name none", _matching(r"\d{12}", "12 digits"), "ID"),
     Option("region", "us-east-1", "region of callers that name none", _matching(r"[a-z]{2,}(-[a-z]+)+-\d", "a region")),
     Option("auth", "none", "none: take any access key; sigv4: verify every signature", _choice("none", "sigv4")),
@@ -146,6 +153,7 @@ class Config:
     host: str
     port: int
     data_dir: Path
+    runtimes_dir: Path
     account: AccountId
     region: Region
     auth: str
@@ -167,7 +175,9 @@ def load(flags: Mapping[str, str | None], environ: Mapping[str, str], file: Path
             values[option.field] = option.parse(text)
         except ValueError as error:
             raise ConfigError(f"{source}: {option.name} {error}, not {text!r}") from None
-    values["data_dir"] = Path(values["data_dir"] or default_data_dir(environ)).expanduser().absolute()
+    data_dir = Path(values["data_dir"] or default_data_dir(environ)).expanduser().absolute()
+    values["data_dir"] = data_dir
+    values["runtimes_dir"] = Path(values["runtimes_dir"] or data_dir / "runtimes").expanduser().absolute()
     config = Config(**values)
     if config.auth != "sigv4" and not is_loopback(config.host):
         raise ConfigError(

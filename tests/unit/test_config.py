@@ -24,6 +24,13 @@ def test_every_setting_is_in_the_settings_object() -> None:
     assert {option.field for option in OPTIONS} == {field.name for field in dataclasses.fields(load({}, {}))}
 
 
+def test_the_runtimes_are_in_the_data_directory_unless_shared(tmp_path: Path) -> None:
+    assert load({"data-dir": str(tmp_path)}, {}).runtimes_dir == tmp_path / "runtimes"
+    environ = {"LAMBENT_RUNTIMES_DIR": "/shared", "LAMBENT_DATA_DIR": str(tmp_path)}
+    assert load({}, environ).runtimes_dir == Path("/shared")
+    assert load({"runtimes-dir": "/other"}, environ).runtimes_dir == Path("/other")
+
+
 @pytest.mark.parametrize("host", ["0.0.0.0", "::", "192.168.1.5", "example.org"])
 def test_beyond_loopback_signatures_are_needed(host: str) -> None:
     with pytest.raises(ConfigError, match="--auth sigv4"):

@@ -14,7 +14,7 @@ from pathlib import Path
 from typing import Any
 
 from lambent.cli.printing import print_json, print_table
-from lambent.config import default_data_dir
+from lambent.cli.settings import host_settings
 from lambent.worker.host import available_memory_mb
 from lambent.worker.runtimes.catalog import RuntimeCatalog
 from lambent.worker.sandbox.api import BackendReport
@@ -23,9 +23,10 @@ from lambent.worker.sandbox.linux.backend import LinuxBackend
 
 def run(options: Namespace) -> int:
     """Probe this machine and print what was found."""
-    data_dir = Path(options.data_dir or os.environ.get("LAMBENT_DATA_DIR") or default_data_dir(os.environ))
+    settings = host_settings(options)
+    data_dir = settings.data_dir
     report = LinuxBackend("doctor", data_dir / "sandbox").report()
-    catalog = RuntimeCatalog(data_dir, os.environ)
+    catalog = RuntimeCatalog(settings.runtimes_dir, os.environ)
     runtimes = [_runtime(catalog, name) for name in catalog.known()]
     if options.json:
         print_json({"host": _host(data_dir), "sandbox": asdict(report), "runtimes": runtimes})

@@ -77,13 +77,15 @@ def _add_serve(commands: argparse._SubParsersAction[argparse.ArgumentParser]) ->
 def _add_host_commands(commands: argparse._SubParsersAction[argparse.ArgumentParser]) -> None:
     """Commands about this machine, which need no server."""
     doctor = _command(commands, "doctor", "doctor", "say what this machine can isolate, limit and run")
-    runtimes = _command(commands, "runtimes", "runtimes", "list the runtimes of this machine, or install one")
+    runtimes = _command(commands, "runtimes", "runtimes", "list the runtimes of this machine, or install some")
     runtimes.add_argument("action", nargs="?", choices=["list", "install"], default="list")
     runtimes.add_argument(
         "names", nargs="*", metavar="NAME", help="what to install, e.g. python3.12; none: SDKs for all that were found"
     )
     for parser in (doctor, runtimes):
         parser.add_argument("--data-dir", metavar="DIR", help="the server's data directory")
+        parser.add_argument("--runtimes-dir", metavar="DIR", help="the server's runtimes directory (default: in the "
+                            "data directory)")  # fmt: skip
         parser.add_argument("--json", action="store_true", help="print JSON")
 
 

@@ -98,14 +98,15 @@ def invalid_entrypoint_message(request_id: str) -> str:
 
 
 class RuntimeCatalog:
-    """The runtimes of this host. `environ` is the server's environment (PATH, HOME, PYENV_ROOT, …).
+    """The runtimes of this host. `runtimes_dir` is where installed ones are, `environ` the server's environment (PATH,
+    HOME, PYENV_ROOT, …).
 
     Methods block (files; the first time an interpreter is met, some 10-100 ms for running it) and may be called from
     any thread.
     """
 
-    def __init__(self, data_dir: Path, environ: Mapping[str, str]) -> None:
-        self.layout = RuntimesLayout.of(data_dir)
+    def __init__(self, runtimes_dir: Path, environ: Mapping[str, str]) -> None:
+        self.layout = RuntimesLayout(runtimes_dir)
         self._environ = environ
         self._prober = Prober(self.layout.probes)
         self._lock = threading.Lock()

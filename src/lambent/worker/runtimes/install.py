@@ -35,14 +35,14 @@ class RuntimeStatus:
     missing: str = ""
 
 
-def statuses(data_dir: Path, environ: Mapping[str, str]) -> list[RuntimeStatus]:
+def statuses(runtimes_dir: Path, environ: Mapping[str, str]) -> list[RuntimeStatus]:
     """Every runtime that can be run here, installed or not. Provided runtimes bring all they need."""
-    catalog = RuntimeCatalog(data_dir, environ)
+    catalog = RuntimeCatalog(runtimes_dir, environ)
     return [_status(known, catalog, environ) for known in KNOWN.values()]
 
 
 def install(
-    name: str, data_dir: Path, report: Report, environ: Mapping[str, str], *, refresh: bool = False
+    name: str, runtimes_dir: Path, report: Report, environ: Mapping[str, str], *, refresh: bool = False
 ) -> list[RuntimeStatus]:
     """Make the runtime `name` complete: its interpreter, if this host has none, and its SDK. `all-found` completes
     every runtime whose interpreter is there. With `refresh`, an SDK that is there is replaced by the newest. `report`
@@ -50,7 +50,7 @@ def install(
 
     Blocks, for minutes on a slow network. Raises `InstallError`; with `all-found`, after the others were completed.
     """
-    catalog = RuntimeCatalog(data_dir, environ)
+    catalog = RuntimeCatalog(runtimes_dir, environ)
     layout = catalog.layout
     if name != ALL_FOUND and name not in KNOWN:
         raise InstallError(catalog.missing_message(name))

@@ -1,4 +1,4 @@
-"""Where runtimes are kept under the data directory. Paths only."""
+"""Where runtimes are kept. Paths only."""
 
 from __future__ import annotations
 
@@ -8,13 +8,9 @@ from pathlib import Path
 
 @dataclass(frozen=True, slots=True)
 class RuntimesLayout:
-    """`DATA/runtimes` and what is in it."""
+    """The runtimes directory (`DATA/runtimes`, or one that data directories share) and what is in it."""
 
     root: Path
-
-    @classmethod
-    def of(cls, data_dir: Path) -> RuntimesLayout:
-        return cls(data_dir / "runtimes")
 
     @property
     def probes(self) -> Path:

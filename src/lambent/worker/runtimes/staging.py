@@ -29,7 +29,7 @@ class InstallError(Exception):
 
 @contextlib.contextmanager
 def exclusive(layout: RuntimesLayout) -> Iterator[None]:
-    """One installation at a time per data directory; remains of killed ones are removed."""
+    """One installation at a time per runtimes directory; remains of killed ones are removed."""
     layout.root.mkdir(parents=True, exist_ok=True)
     with (layout.root / ".install.lock").open("w") as lock:
         fcntl.flock(lock, fcntl.LOCK_EX)

@@ -30,9 +30,9 @@ ARN = "arn:aws:lambda:eu-west-1:123456789012:function:fn"
 
 @functools.cache
 def found_argvs(language: str) -> dict[str, list[str]]:
-    """How to start each guest that can be started on this machine. LAMBENT_TEST_DATA: a data directory in which more
-    runtimes are installed."""
-    layout = RuntimesLayout.of(Path(os.environ.get("LAMBENT_TEST_DATA", "/nonexistent")))
+    """How to start each guest that can be started on this machine. LAMBENT_RUNTIMES_DIR: a directory with more
+    runtimes."""
+    layout = RuntimesLayout(Path(os.environ.get("LAMBENT_RUNTIMES_DIR", "/nonexistent")))
     found = {}
     for known in KNOWN.values():
         if known.language != language:
@@ -274,7 +274,7 @@ async def start_guest(tmp_path: Path) -> AsyncIterator[StartGuest]:
 
 @pytest.fixture(scope="session")
 def catalog(tmp_path_factory: pytest.TempPathFactory) -> RuntimeCatalog:
-    given = os.environ.get("LAMBENT_TEST_DATA")
+    given = os.environ.get("LAMBENT_RUNTIMES_DIR")
     return RuntimeCatalog(Path(given) if given else tmp_path_factory.mktemp("data"), os.environ)
 
 
@@ -300,7 +300,7 @@ class SandboxedGuest:
 
 
 @pytest.fixture
-async def start_sandboxed(tmp_path: Path) -> AsyncIterator[StartGuest]:
+async def start_sandboxed(tmp_path: Path) -> AsyncIterator[Callable[..., Awaitable[SandboxedGuest]]]:
     """`await start_sandboxed(runtime, files, handler, layer={})`: code at /var/task, the layer at /opt."""
     backend = LinuxBackend(f"test-guest-{os.getpid()}", tmp_path / "state")
     await backend.start()

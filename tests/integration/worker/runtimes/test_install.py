@@ -59,7 +59,7 @@ def test_installing_again_does_nothing_unless_asked_to(
     assert lines[0] == f"{OWN}: the SDK 1.0 is there"
     (third,) = install(OWN, tmp_path, _quiet, closed_environ, refresh=True)
     assert third.sdk_version == "2.0"
-    assert (tmp_path / f"runtimes/{OWN}/packages-1.0/boto3").is_dir()  # running environments may have it mounted
+    assert (tmp_path / f"{OWN}/packages-1.0/boto3").is_dir()  # running environments may have it mounted
 
 
 def test_a_failed_installation_leaves_nothing_and_says_why(
@@ -72,8 +72,8 @@ def test_a_failed_installation_leaves_nothing_and_says_why(
     message = str(raised.value)
     assert message.startswith(f"Could not install boto3 for Python {OWN.removeprefix('python')}: ")
     assert "No matching distribution found for boto3" in message
-    assert not list((tmp_path / "runtimes").glob(".new-*"))
-    assert not (tmp_path / f"runtimes/{OWN}").exists()
+    assert not list(tmp_path.glob(".new-*"))
+    assert not (tmp_path / f"{OWN}").exists()
     catalog = RuntimeCatalog(tmp_path, closed_environ)
     runtime = catalog.find(OWN)
     assert runtime is not None
@@ -81,31 +81,31 @@ def test_a_failed_installation_leaves_nothing_and_says_why(
 
 
 def test_remains_of_a_killed_installation_are_removed(tmp_path: Path, closed_environ: dict[str, str]) -> None:
-    remains = tmp_path / "runtimes/.new-dead/packages/boto3"
+    remains = tmp_path / ".new-dead/packages/boto3"
     remains.mkdir(parents=True)
     install(OWN, tmp_path, _quiet, closed_environ)
     assert not remains.exists()
 
 
 def test_installations_wait_for_each_other(tmp_path: Path, closed_environ: dict[str, str]) -> None:
-    (tmp_path / "runtimes").mkdir()
+    tmp_path.mkdir(exist_ok=True)
     script = "import os, sys\nfrom pathlib import Path\nfrom lambent.worker.runtimes.install import install\n"
     script += f"install({OWN!r}, Path(sys.argv[1]), print, os.environ)"
-    with (tmp_path / "runtimes/.install.lock").open("w") as lock:
+    with (tmp_path / ".install.lock").open("w") as lock:
         fcntl.flock(lock, fcntl.LOCK_EX)
         with subprocess.Popen([sys.executable, "-c", script, str(tmp_path)], env=closed_environ) as process:
             with pytest.raises(subprocess.TimeoutExpired):
                 process.wait(1.0)
             fcntl.flock(lock, fcntl.LOCK_UN)
             assert process.wait(30) == 0
-    assert (tmp_path / f"runtimes/{OWN}/site-packages/boto3").is_dir()
+    assert (tmp_path / f"{OWN}/site-packages/boto3").is_dir()
 
 
 def test_unknown_runtimes_and_missing_tools(tmp_path: Path, closed_environ: dict[str, str]) -> None:
     with pytest.raises(InstallError, match=r"The runtime java21 cannot be run here"):
         install("java21", tmp_path, _quiet, closed_environ)
     environ = {**closed_environ, "PATH": str(tmp_path)}
-    layout = RuntimesLayout.of(tmp_path)
+    layout = RuntimesLayout(tmp_path)
     with pytest.raises(InstallError, match=r"Could not look up Node.js 22: npm is not installed, or not on PATH\."):
         install_node.install_interpreter(KNOWN["nodejs22.x"], layout, environ, _quiet)
 
@@ -117,8 +117,8 @@ def test_node_comes_from_npm_at_the_newest_version_of_its_major(
     for version in ("22.9.0", "22.11.0", "22.12.0-rc.1", "23.0.0", "2.22.0"):
         npm.add(package, version, {"bin/node": f"#!/bin/sh\necho {version}\n"})
     environ = {**closed_environ, "npm_config_registry": npm.url}
-    layout = RuntimesLayout.of(tmp_path)
-    layout.root.mkdir()
+    layout = RuntimesLayout(tmp_path)
+    layout.root.mkdir(exist_ok=True)
     install_node.install_interpreter(KNOWN["nodejs22.x"], layout, environ, _quiet)
     node = layout.node_prefix("nodejs22.x") / "bin/node"
     assert subprocess.run([node], capture_output=True, text=True, check=True).stdout == "22.11.0\n"
@@ -158,7 +158,7 @@ def test_the_sdk_is_the_newest_that_supports_the_node(tmp_path: Path, closed_env
     with pytest.raises(InstallError, match=r"(?s)Could not load the AWS SDK just installed.*needs a newer Node\.js"):
         install(name, tmp_path, _quiet, environ, refresh=True)
     assert catalog.find(name) == runtime
-    assert not (tmp_path / "runtimes/node-sdk/3.1002.0").exists()
+    assert not (tmp_path / "node-sdk/3.1002.0").exists()
 
 
 def test_statuses_tell_what_is_there_and_what_to_do(tmp_path: Path, closed_environ: dict[str, str]) -> None:

@@ -33,7 +33,7 @@ def test_the_running_python_is_found_at_its_version(catalog: RuntimeCatalog, tmp
     targets = [bind.target for bind in runtime.binds]
     assert targets[0] == "/var/lang"
     assert targets[-2:] == [f"/var/lang/lib/{OWN}/site-packages", "/var/runtime"]
-    assert runtime.binds[-2].source == tmp_path / "runtimes/empty"
+    assert runtime.binds[-2].source == tmp_path / "empty"
     assert list(runtime.binds[-2].source.iterdir()) == []
     assert (runtime.prefix, runtime.binds[0].target) == (runtime.binds[0].source, "/var/lang")
     assert runtime.execution_env == f"AWS_Lambda_{OWN}"
@@ -63,14 +63,14 @@ def test_finding_again_is_the_same_and_survives_restarts(catalog: RuntimeCatalog
     assert catalog.find(OWN) is first
     again = RuntimeCatalog(tmp_path, OWN_ENVIRON)
     assert again.find(OWN) == first
-    assert not list((tmp_path / "runtimes/guest").glob(".new-*"))
+    assert not list((tmp_path / "guest").glob(".new-*"))
 
 
 def test_an_installed_sdk_is_mounted_without_a_restart(catalog: RuntimeCatalog, tmp_path: Path) -> None:
     assert catalog.find(OWN) is not None
-    packages = tmp_path / f"runtimes/{OWN}/packages-1.0"
+    packages = tmp_path / f"{OWN}/packages-1.0"
     packages.mkdir(parents=True)
-    (tmp_path / f"runtimes/{OWN}/site-packages").symlink_to("packages-1.0")
+    (tmp_path / f"{OWN}/site-packages").symlink_to("packages-1.0")
     runtime = catalog.find(OWN)
     assert runtime is not None
     assert Bind(packages, f"/var/lang/lib/{OWN}/site-packages") in runtime.binds

@@ -19,7 +19,7 @@ def _binary(path: Path, content: bytes = b"\x7fELF rest") -> Path:
 
 def _found(tmp_path: Path, identifier: str, **environ: str) -> list[str]:
     environ = {"HOME": str(tmp_path / "home"), "PATH": str(tmp_path / "bin"), **environ}
-    layout = RuntimesLayout.of(tmp_path / "data")
+    layout = RuntimesLayout(tmp_path / "data/runtimes")
     paths = candidates(KNOWN[identifier], layout, environ)
     return [str(path.relative_to(tmp_path)) for path in paths if path.is_relative_to(tmp_path)]
 
