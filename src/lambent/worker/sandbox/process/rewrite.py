@@ -13,11 +13,11 @@ from lambent.worker.sandbox.api import Bind, SandboxSpec
 def rewrite_paths(text: str, binds: Sequence[Bind]) -> str:
     """`text` with every path that lies at or below a bind's target replaced; the longest target wins. Handles lists of
     paths ("/opt/bin:/usr/bin") and paths after "=" or "," as well."""
-    for bind in sorted(binds, key=lambda bind: -len(bind.target)):
-        target = bind.target.rstrip("/")
-        source = str(bind.source)
-        text = re.sub(rf"(?<![\w./-]){re.escape(target)}(?=[/:;,\s]|$)", lambda _, to=source: to, text)  # type: ignore[misc]
-    return text
+    sources = {bind.target.rstrip("/"): str(bind.source) for bind in binds}
+    if not sources:
+        return text
+    targets = "|".join(re.escape(target) for target in sorted(sources, key=len, reverse=True))
+    return re.sub(rf"(?<![\w./-])({targets})(?=[/:;,\s]|$)", lambda match: sources[match[1]], text)
 
 
 def rewrite_ports(text: str, ports: Mapping[int, int]) -> str:
