@@ -5,7 +5,6 @@ https://docs.aws.amazon.com/lambda/latest/dg/python-context.html
 
 import json
 import logging
-import os
 import sys
 import time
 
@@ -40,17 +39,27 @@ class ClientContext(_Record):
     __slots__ = ("custom", "env", "client")
 
 
-class LambdaContext:
-    """`headers` are those of the answer of invocation/next, with lower-case names."""
+class Function:
+    """What is the same in the contexts of all invocations."""
 
-    def __init__(self, headers):
-        environ = os.environ
-        self.aws_request_id = headers.get("lambda-runtime-aws-request-id")
+    def __init__(self, environ):
         self.log_group_name = environ.get("AWS_LAMBDA_LOG_GROUP_NAME")
         self.log_stream_name = environ.get("AWS_LAMBDA_LOG_STREAM_NAME")
         self.function_name = environ.get("AWS_LAMBDA_FUNCTION_NAME")
         self.memory_limit_in_mb = environ.get("AWS_LAMBDA_FUNCTION_MEMORY_SIZE")
         self.function_version = environ.get("AWS_LAMBDA_FUNCTION_VERSION")
+
+
+class LambdaContext:
+    """`headers` are those of the answer of invocation/next, with lower-case names."""
+
+    def __init__(self, function, headers):
+        self.aws_request_id = headers.get("lambda-runtime-aws-request-id")
+        self.log_group_name = function.log_group_name
+        self.log_stream_name = function.log_stream_name
+        self.function_name = function.function_name
+        self.memory_limit_in_mb = function.memory_limit_in_mb
+        self.function_version = function.function_version
         self.invoked_function_arn = headers.get("lambda-runtime-invoked-function-arn")
         self.tenant_id = headers.get("lambda-runtime-aws-tenant-id")
         self._w3c_fields = {}

@@ -42,10 +42,18 @@ class FramedSink:
         self._lock = _thread.allocate_lock()
         self._shared = False
         os.set_inheritable(descriptor, False)
-        os.register_at_fork(before=self._before_fork, after_in_child=self._after_fork_in_child)
+        os.register_at_fork(
+            before=self._before_fork,
+            after_in_parent=self._after_fork_in_parent,
+            after_in_child=self._after_fork_in_child,
+        )
 
     def _before_fork(self):
+        self._lock.acquire()  # no large frame may be half written when there are two writers
         self._shared = True
+
+    def _after_fork_in_parent(self):
+        self._lock.release()
 
     def _after_fork_in_child(self):
         self._lock = _thread.allocate_lock()

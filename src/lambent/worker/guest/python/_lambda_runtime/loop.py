@@ -6,7 +6,7 @@ import sys
 
 from _lambda_runtime import search_path
 from _lambda_runtime.client import RuntimeApiClient
-from _lambda_runtime.context import LambdaContext
+from _lambda_runtime.context import Function, LambdaContext
 from _lambda_runtime.errors import FaultError, describe_exception, describe_fault
 from _lambda_runtime.handler import load
 from _lambda_runtime.logs import FunctionLog, current
@@ -33,7 +33,7 @@ def main():
     client = RuntimeApiClient(environ["AWS_LAMBDA_RUNTIME_API"])
     marshaller = Marshaller()
     handler = _initialise(environ, task_root, runtime_dir, log, client, marshaller)
-    _serve(handler, log, client, marshaller)
+    _serve(handler, Function(environ), log, client, marshaller)
 
 
 def _initialise(environ, task_root, runtime_dir, log, client, marshaller):
@@ -53,7 +53,7 @@ def _initialise(environ, task_root, runtime_dir, log, client, marshaller):
     sys.exit(1)
 
 
-def _serve(handler, log, client, marshaller):
+def _serve(handler, function, log, client, marshaller):
     headers, body = client.next()
     while True:
         request_id = headers["lambda-runtime-aws-request-id"]
@@ -63,7 +63,7 @@ def _serve(handler, log, client, marshaller):
         failure = None
         try:
             event = marshaller.event(body, headers.get("content-type"))
-            result, content_type = marshaller.result(handler(event, LambdaContext(headers)))
+            result, content_type = marshaller.result(handler(event, LambdaContext(function, headers)))
         except FaultError as fault:
             failure, cause = describe_fault(fault, request_id)
         except Exception:
