@@ -39,7 +39,7 @@ class LogStoreSettings:
     """Sizes in bytes. `scan_bytes`: how much one query reads before it answers with a token to go on from."""
 
     segment_bytes: int = 64 * MIB
-    block_bytes: int = 256 * 1024
+    block_bytes: int = 128 * 1024
     open_files: int = 128
     scan_bytes: int = 512 * MIB
 

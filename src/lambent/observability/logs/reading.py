@@ -68,8 +68,9 @@ async def read_page(group: LogGroup, query: EventQuery, scan_bytes: int) -> Even
     decode = _Decoder(query, wanted, low, high)
     loop = asyncio.get_running_loop()
     pending: list[Row] = []
-    taken: list[Row] = []
+    taken: list[StoredEvent] = []
     room = _Room(query.limit, query.max_bytes)
+    last: EventKey | None = None
     scanned = 0
     for index, candidate in enumerate(candidates):
         path = group.segment_path(candidate.block.segment)
@@ -80,15 +81,16 @@ async def read_page(group: LogGroup, query: EventQuery, scan_bytes: int) -> Even
         frontier = candidates[index + 1].bound if index + 1 < len(candidates) else None
         ready = _ready(pending, frontier, descending=query.descending)
         fits = room.take(pending, ready)
-        taken += pending[:fits]
+        taken += _stored(group, pending[:fits])  # block by block, so that no long step keeps the loop from others
+        last = EventKey(*pending[fits - 1][:2]) if fits else last
         del pending[:fits]
         if fits < ready or (room.full and (pending or frontier)):
-            return EventPage(_stored(group, taken), EventKey(*taken[-1][:2]))
+            return EventPage(taken, last)
         if frontier and scanned >= scan_bytes:
             resume = _beside(frontier, descending=query.descending)
             if query.after < resume < query.before:  # otherwise the next page would be this one again
-                return EventPage(_stored(group, taken), resume)
-    return EventPage(_stored(group, taken), None)
+                return EventPage(taken, resume)
+    return EventPage(taken, None)
 
 
 class _Room:

@@ -136,7 +136,7 @@ def collect(found: list[Row], buffer: bytes, base: int, wanted: Container[int], 
     """Add to `found` every event of the streams `wanted` in a buffer of whole frames, in order of arrival.
 
     `base` is the sequence of the buffer's first byte. With `literal`, frames that do not contain it may be left out
-    (those with it come whole). Written for speed: a block of 256 KiB takes about a millisecond. Raises
+    (those with it come whole). Written for speed: a block of 128 KiB takes about a millisecond. Raises
     DamagedSegmentError; what was found before the damage is in `found`.
     """
     head, event, ingestion = _FRAME.unpack_from, _EVENT.unpack_from, _INGESTION.unpack_from

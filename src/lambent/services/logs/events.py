@@ -35,6 +35,7 @@ _PAGE_BYTES: Final = 1_048_576
 _BATCH_MAX_BYTES: Final = 1_048_576
 _EVENT_COST_BYTES: Final = 26
 _EVENT_MAX_BYTES: Final = 1_048_576
+_LATEST_FIRST_SINCE_MS: Final = 1_704_067_200_000  # 1 January 2024: FilterLogEvents goes backward no further
 _OLDEST_MS: Final = 14 * DAY_MS
 _NEWEST_MS: Final = 2 * 60 * 60 * 1000
 
@@ -130,6 +131,8 @@ class LogEvents:
             direction, *position = parse_page_token(params["nextToken"], str, int, int)
             backward = direction == "b"
             after, before = (after, EventKey(*position)) if backward else (EventKey(*position), before)
+        elif backward and params.get("startTime", _LATEST_FIRST_SINCE_MS) < _LATEST_FIRST_SINCE_MS:
+            raise invalid_parameter(f"startTime must not be before {_LATEST_FIRST_SINCE_MS} if startFromHead is false.")
         start_ms = await self._start_ms(identity, params)
         group = self._find(identity)
         query = EventQuery(

@@ -221,6 +221,12 @@ def test_filter_finds_by_terms_over_all_streams(logs: Any, filled: list[str], no
             "The specified log stream does not exist.",
         ),
         (
+            "filter_log_events",
+            {"logGroupName": GROUP, "startFromHead": False, "startTime": 0},
+            "InvalidParameterException",
+            "startTime must not be before 1704067200000 if startFromHead is false.",
+        ),
+        (
             "put_log_events",
             {"logGroupName": "none", "logStreamName": STREAM, "logEvents": [{"timestamp": 1, "message": "x"}]},
             "ResourceNotFoundException",
