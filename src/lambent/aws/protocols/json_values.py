@@ -85,13 +85,28 @@ def _decode_float(value: Any) -> float:
     raise _mismatch(value, "a Double")
 
 
+_BASE64_STEP = 512 * 1024
+"""Characters decoded at a time (2 ms): decoding keeps the GIL, and other threads have an event loop to run."""
+
+
+def decode_base64(text: str) -> bytes:
+    """Strict base64. Raises SerializationException."""
+    result = bytearray()
+    try:
+        for start in range(0, len(text), _BASE64_STEP):
+            part = text[start : start + _BASE64_STEP]
+            if part.endswith("=") and start + _BASE64_STEP < len(text):
+                raise ValueError("padding before the end")
+            result += binascii.a2b_base64(part, strict_mode=True)
+    except (binascii.Error, ValueError) as error:
+        raise serialization_error("Invalid base64 in a blob member") from error
+    return bytes(result)
+
+
 def _decode_blob(value: Any) -> bytes:
     if type(value) is not str:
         raise _mismatch(value, "a Blob")
-    try:
-        return base64.b64decode(value, validate=True)
-    except (binascii.Error, ValueError) as error:
-        raise serialization_error("Invalid base64 in a blob member") from error
+    return decode_base64(value)
 
 
 def _decode_timestamp(value: Any) -> Any:

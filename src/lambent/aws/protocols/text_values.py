@@ -3,7 +3,6 @@
 from __future__ import annotations
 
 import base64
-import binascii
 import math
 from collections.abc import Callable
 from typing import Any
@@ -12,7 +11,14 @@ import orjson
 
 from lambent.aws.models import Shape
 from lambent.aws.protocols import timestamps
-from lambent.aws.protocols.json_values import INTEGER_BITS, encode_blob, fits, parse_json, serialization_error
+from lambent.aws.protocols.json_values import (
+    INTEGER_BITS,
+    decode_base64,
+    encode_blob,
+    fits,
+    parse_json,
+    serialization_error,
+)
 
 FromText = Callable[[str], Any]
 ToText = Callable[[Any], str]
@@ -57,16 +63,8 @@ def _timestamp_from_text(text: str) -> Any:
         raise serialization_error("STRING_VALUE can not be converted to milliseconds since epoch") from error
 
 
-def blob_from_text(text: str) -> bytes:
-    """Base64. Raises SerializationException."""
-    try:
-        return base64.b64decode(text, validate=True)
-    except (binascii.Error, ValueError) as error:
-        raise serialization_error("Invalid base64 in a blob member") from error
-
-
 def _json_from_base64(text: str) -> Any:
-    return parse_json(blob_from_text(text))
+    return parse_json(decode_base64(text))
 
 
 def from_text(shape: Shape) -> FromText:
@@ -81,7 +79,7 @@ def from_text(shape: Shape) -> FromText:
         return _boolean_from_text
     if shape.type == "timestamp":
         return _timestamp_from_text
-    return blob_from_text if shape.type == "blob" else _keep
+    return decode_base64 if shape.type == "blob" else _keep
 
 
 def _float_to_text(value: float) -> str:

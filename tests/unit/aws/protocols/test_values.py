@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import base64
 import math
 from datetime import UTC, datetime
 from typing import Any
@@ -15,7 +16,7 @@ from lambent.aws.models import ServiceModel, Shape, load_service_model
 from lambent.aws.protocols import timestamps
 from lambent.aws.protocols.api import Target
 from lambent.aws.protocols.form_values import FormReaders, field_tree
-from lambent.aws.protocols.json_values import Decoders, Encoders
+from lambent.aws.protocols.json_values import Decoders, Encoders, decode_base64
 from lambent.aws.protocols.registry import PROTOCOLS
 from lambent.aws.protocols.rest_bindings import InputBindings, OutputBindings, header_text, parse_query
 from lambent.aws.protocols.xml_values import XmlWriters, xml_text
@@ -275,3 +276,15 @@ def test_a_text_payload_must_be_utf_8() -> None:
     assert codec.decode(Request(head, "\u00fc".encode()), Target("Put", {})) == {"Body": "\u00fc"}
     with pytest.raises(ServiceError, match="SerializationException"):
         codec.decode(Request(head, b"\xff"), Target("Put", {}))
+
+
+def test_large_blobs_are_decoded_in_steps_and_strictly() -> None:
+    content = bytes(range(256)) * 8192 + b"x"
+    text = base64.b64encode(content).decode()
+    assert len(text) > 5 * 512 * 1024
+    assert decode_base64(text) == content
+    middle = 512 * 1024
+    for wrong in (text[: middle - 2] + "==" + text[middle:], text[:-1], text + "A", "A A=", "\u00fc"):
+        with pytest.raises(ServiceError, match="SerializationException"):
+            decode_base64(wrong)
+    assert decode_base64("") == b""
