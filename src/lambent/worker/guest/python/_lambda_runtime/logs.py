@@ -61,12 +61,12 @@ class FramedSink:
     def log(self, text, kind=_TEXT):
         data = text.encode("utf-8", "backslashreplace")
         stamp = time.time_ns() // 1000
-        if self._shared and len(data) > _ATOMIC:
-            parts = [data[start : start + _ATOMIC] for start in range(0, len(data), _ATOMIC)]
-        else:
-            parts = [data]
         with self._lock:
-            for part in parts:
+            if not self._shared or len(data) <= _ATOMIC:
+                self._write(_HEADER.pack(kind, len(data), stamp) + data)
+                return
+            for start in range(0, len(data), _ATOMIC):
+                part = data[start : start + _ATOMIC]
                 self._write(_HEADER.pack(kind, len(part), stamp) + part)
 
     def _write(self, frame):
