@@ -537,3 +537,13 @@ async def test_upstreams_may_be_called_by_botocores_name(make: Make, answer: Ans
 
     endpoint = make(upstreams={"cloudwatch": "http://up:1"}, forward=forward)
     assert (await answer(endpoint, request("POST", "/", b"", "monitoring"))).body == b"cloudwatch http://up:1"
+
+
+@pytest.mark.parametrize("code", ["ResourceNotFoundException", "Unmodelled"])
+async def test_an_error_renders_whatever_is_in_it(
+    endpoint: AwsEndpoint, handler: Recorder, answer: Answer, code: str
+) -> None:
+    handler.error = ServiceError(code, "lone \udcff", members={"Type": object()})
+    response = await answer(endpoint, request("GET", f"{FUNCTIONS}/f", b"", "lambda"))
+    assert header(response, "x-amzn-ErrorType") == code
+    assert "lone ?" in text(response)

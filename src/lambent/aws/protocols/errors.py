@@ -35,9 +35,10 @@ def render_error(error: ServiceError, service: ServiceModel | None) -> RenderedE
     """Lay an error over its model: the model's status and message key win; members that are None are left out."""
     model = service.error(error.code) if service is not None else None
     given = {name: value for name, value in error.members.items() if value is not None}
+    message = error.message.encode("utf-8", "replace").decode()  # an error must render, lone surrogates or not
     if model is None:
         key = _UNMODELLED_MESSAGE_KEYS.get(error.code, "message")
-        return RenderedError(error.code, error.status, error.message, key, given, None)
+        return RenderedError(error.code, error.status, message, key, given, None)
     key = model.message_member or "message"  # sent even where the model does not mention it
     known = {name: value for name, value in given.items() if name in model.shape.members and name != key}
-    return RenderedError(model.code, model.status or error.status, error.message, key, known, model)
+    return RenderedError(model.code, model.status or error.status, message, key, known, model)

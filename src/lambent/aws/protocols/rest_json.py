@@ -190,4 +190,4 @@ def encode_error(
         compiled = bindings[shape.name] = (OutputBindings(shape), encoders.structure(shape))
     headers += compiled[0].headers(rendered.members)
     body = {**compiled[1](rendered.members), rendered.message_key: rendered.message}
-    return Response(rendered.status, tuple(headers), orjson.dumps(body))
+    return Response(rendered.status, tuple(headers), orjson.dumps(body, default=str))
