@@ -7,40 +7,17 @@ harmless values, which ask for nothing: those pass.
 from __future__ import annotations
 
 from collections.abc import Mapping
-from dataclasses import dataclass
-from enum import Enum
 from typing import Any, Final
 
+from lambent.aws.support import YES as _YES
+from lambent.aws.support import Effect, Member, Support
+from lambent.aws.support import refused as _no
+from lambent.aws.support import without_effect as _idle
 from lambent.model.errors import InvalidParameterValueException
 
+__all__ = ["SUPPORT", "Effect", "refuse_unsupported"]
 
-class Effect(Enum):
-    """What giving a member does."""
-
-    EFFECTIVE = "effective"
-    WITHOUT_EFFECT = "stored or accepted, without effect"
-    REFUSED = "refused"
-
-
-@dataclass(frozen=True, slots=True)
-class Member:
-    """`harmless`: values of a refused member that ask for nothing (empty ones never do). `note`: what to do instead."""
-
-    effect: Effect
-    note: str = ""
-    harmless: tuple[object, ...] = ()
-
-
-_YES: Final = Member(Effect.EFFECTIVE)
 _USE_ZIP_FILE: Final = Member(Effect.REFUSED, "Give the deployment package as ZipFile.")
-
-
-def _idle(note: str) -> Member:
-    return Member(Effect.WITHOUT_EFFECT, note)
-
-
-def _no(note: str = "", *harmless: object) -> Member:
-    return Member(Effect.REFUSED, note, harmless)
 
 
 _SHARED_CONFIGURATION: Final[Mapping[str, Member]] = {
@@ -87,7 +64,7 @@ _CODE: Final[Mapping[str, Member]] = {
 
 _PAGE: Final[Mapping[str, Member]] = {"Marker": _YES, "MaxItems": _YES}
 
-SUPPORT: Final[Mapping[str, Mapping[str, Member]]] = {
+SUPPORT: Final[Support] = {
     "CreateFunction": {
         **_SHARED_CONFIGURATION,
         **{f"Code.{name}": member for name, member in _CODE.items()},
@@ -131,7 +108,7 @@ SUPPORT: Final[Mapping[str, Mapping[str, Member]]] = {
     "UntagResource": {"Resource": _YES, "TagKeys": _YES},
     "Invoke": {
         "FunctionName": _YES,
-        "InvocationType": _YES,
+        "InvocationType": Member(Effect.EFFECTIVE, "RequestResponse and DryRun. Event is refused (501) for now."),
         "LogType": _YES,
         "ClientContext": _YES,
         "Payload": _YES,
@@ -139,7 +116,7 @@ SUPPORT: Final[Mapping[str, Mapping[str, Member]]] = {
         "TenantId": _no(),
         "DurableExecutionName": _no(),
     },
-    "InvokeAsync": {"FunctionName": _YES, "InvokeArgs": _no()},
+    "InvokeAsync": {"FunctionName": _YES, "InvokeArgs": _no("Always answers 501 for now.")},
 }
 
 
