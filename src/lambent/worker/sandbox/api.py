@@ -121,6 +121,10 @@ class Sandbox(Protocol):
 
     def thaw(self) -> None: ...
 
+    def limit_cpus(self, cpus: float) -> None:
+        """Change its share of CPU time (as `SandboxLimits.cpus`), where the backend limits it; else do nothing."""
+        ...
+
     def kill(self) -> None:
         """End it now, all processes; `wait` tells when it is done."""
         ...

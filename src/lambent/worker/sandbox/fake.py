@@ -120,6 +120,9 @@ class FakeSandbox:
     def thaw(self) -> None:
         self.process._thawed.set()  # noqa: SLF001
 
+    def limit_cpus(self, cpus: float) -> None:
+        """CPU time is not limited here."""
+
     def kill(self) -> None:
         self.process.exit(SandboxExit(signal=signal.SIGKILL, killed=True))
 

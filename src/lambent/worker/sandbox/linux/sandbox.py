@@ -70,6 +70,10 @@ class LinuxSandbox:
         if self._running:
             self._cgroup.thaw()
 
+    def limit_cpus(self, cpus: float) -> None:
+        if self._running:
+            self._cgroup.limit_cpu(cpus)
+
     def kill(self) -> None:
         if self._ending is not None:
             return

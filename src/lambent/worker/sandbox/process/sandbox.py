@@ -70,6 +70,9 @@ class ProcessSandbox:
     def thaw(self) -> None:
         """See `freeze`."""
 
+    def limit_cpus(self, cpus: float) -> None:
+        """CPU time is not limited here."""
+
     def kill(self) -> None:
         if not self._exit.done() and not self._kill_wanted:
             self._kill_wanted = True
