@@ -10,7 +10,7 @@ import asyncio
 import contextlib
 import logging
 import socket
-from collections.abc import Mapping
+from collections.abc import Coroutine, Mapping
 from typing import Any
 
 from lambent import __version__
@@ -41,6 +41,7 @@ from lambent.services.iam.operations import definition as iam_service
 from lambent.services.lambda_ import download
 from lambent.services.lambda_.operations import definition as lambda_service
 from lambent.services.logs.operations import definition as logs_service
+from lambent.services.logs.retention import keep_retention
 from lambent.services.sts.operations import definition as sts_service
 from lambent.store.data_directory import DataDirectory
 from lambent.store.sqlite import SqliteStore
@@ -72,7 +73,7 @@ class App:
         self.sandbox_report: BackendReport
         self._ready = False
         self._runtimes: list[str] = []
-        self._runtimes_task: asyncio.Task[None]
+        self._runtimes_found = asyncio.Event()
         self._stack = contextlib.AsyncExitStack()
         self._services: list[ServiceDefinition] = []
 
@@ -115,6 +116,7 @@ class App:
         logs = LogStore(data.logs, self.clock)
         await logs.start()
         stack.push_async_callback(logs.close)
+        self._run_until_stopped(keep_retention(logs, store, self.clock), "keep log retention")
         code = CodeStore(data.code)
         await code.start()
         stack.push_async_callback(code.close)
@@ -181,8 +183,7 @@ class App:
         await server.start(sock)
         stack.push_async_callback(self._stop_serving, server, endpoint, frontend, pools)
         self.endpoint_url = f"http://{_authority(config.host, port)}"
-        self._runtimes_task = asyncio.create_task(self._find_runtimes(endpoint), name="find runtimes")
-        stack.push_async_callback(self._stop_finding)
+        self._run_until_stopped(self._find_runtimes(endpoint), "find runtimes")
         self._ready = True
 
     async def stop(self) -> None:
@@ -192,7 +193,7 @@ class App:
 
     async def runtimes(self) -> list[str]:
         """The identifiers of the runtimes found on this host."""
-        await self._runtimes_task
+        await self._runtimes_found.wait()
         return self._runtimes
 
     def describe(self) -> dict[str, Any]:
@@ -206,6 +207,17 @@ class App:
             "runtimes": self._runtimes,
         }
 
+    def _run_until_stopped(self, work: Coroutine[None, None, None], name: str) -> None:
+        """A task that runs as long as the server; its failure is logged."""
+        task = asyncio.create_task(work, name=name)
+        task.add_done_callback(_log_failure)
+
+        async def stop() -> None:
+            task.cancel()
+            await asyncio.wait([task])
+
+        self._stack.push_async_callback(stop)
+
     async def _stop_serving(self, server: HttpServer, endpoint: AwsEndpoint, frontend: Frontend, pools: Pools) -> None:
         await frontend.drain(self.config.shutdown_grace)
         pools.stop_all("the server stops")
@@ -216,12 +228,8 @@ class App:
         """What takes long and can wait until requests are answered."""
         found = await asyncio.to_thread(self.catalog.installed)
         self._runtimes = [runtime.identifier for runtime in found]
+        self._runtimes_found.set()
         await asyncio.to_thread(endpoint.preload)
-
-    async def _stop_finding(self) -> None:
-        self._runtimes_task.cancel()
-        with contextlib.suppress(asyncio.CancelledError):
-            await self._runtimes_task
 
 
 class _InnerEndpoints:
@@ -253,6 +261,11 @@ class _InnerEndpoint:
         """See `worker.ports.ServedEndpoint`."""
         await self._endpoint.close(0)
         await self._server.close(0)
+
+
+def _log_failure(task: asyncio.Task[None]) -> None:
+    if not task.cancelled() and (error := task.exception()) is not None:
+        logger.error("the task to %s failed", task.get_name(), exc_info=error)
 
 
 def make_backend(config: Config, data: DataDirectory) -> SandboxBackend:

@@ -38,6 +38,10 @@ from lambent.worker.session import Session, SessionPlan
 
 logger = logging.getLogger(__name__)
 
+INIT_CPUS = (
+    1.0  # what an environment may use during init at least: as on AWS, init is not slowed by a small memory size
+)
+
 Done = Callable[[Outcome], None]
 
 
@@ -152,10 +156,12 @@ class ExecutionEnvironment:
     def runtime_waits(self) -> None:
         match self._stage:
             case Stage.INIT:
+                self._end_cpu_boost()
                 self._cancel_init_timer()
                 self._init_duration_ms = self._init_elapsed_ms()
                 self._become_ready()
             case Stage.REINIT if self._current is not None:
+                self._end_cpu_boost()
                 self._step(Step.HAND_OUT)
                 self._output.say(report.start_line(self._current.invocation.request_id, self.spec.version))
                 self._hand_out_if_waiting()
@@ -261,6 +267,12 @@ class ExecutionEnvironment:
         if self._stage is Stage.UNINITIALISED:
             self._ready()
 
+    def _end_cpu_boost(self) -> None:
+        """From its first `next` on, the share of its memory size."""
+        share = self.spec.memory_mb / limits.MEMORY_MB_PER_VCPU
+        if share < INIT_CPUS and self._session is not None:
+            self._session.limit_cpus(share)
+
     # Invoking
 
     def _hand_out_if_waiting(self) -> None:
@@ -321,6 +333,8 @@ class ExecutionEnvironment:
         init_ms, self._init_duration_ms = self._init_duration_ms, None
         output = self._output
         output.drain()
+        if words is not None and failure is not None:
+            output.say(report.runtime_exit_line(request_id, words, failure.error_type))
         output.say(report.end_line(request_id))
         output.say(
             report.report_line(
@@ -336,8 +350,6 @@ class ExecutionEnvironment:
                 )
             )
         )
-        if words is not None and failure is not None:
-            output.say(report.runtime_exit_line(request_id, words, failure.error_type))
         output.flush()
         tail, output.tail = output.tail, None
         log_tail = tail.bytes() if tail is not None else None

@@ -20,6 +20,7 @@ from lambent.model.execution import EnvironmentSpec, Invocation, LaunchFailure, 
 from lambent.model.ids import EnvironmentId
 from lambent.observability.logs.events import LogStreamId
 from lambent.worker.execution_environment import (
+    INIT_CPUS,
     EnvironmentSettings,
     ExecutionEnvironment,
     NoEntrypoint,
@@ -175,7 +176,7 @@ class LocalWorker:
                 ),
                 limits=SandboxLimits(
                     memory_bytes=spec.memory_mb * limits.MIB,
-                    cpus=spec.memory_mb / limits.MEMORY_MB_PER_VCPU,
+                    cpus=max(INIT_CPUS, spec.memory_mb / limits.MEMORY_MB_PER_VCPU),
                     tmp_bytes=spec.ephemeral_storage_mb * limits.MIB,
                     descriptors=limits.FILE_DESCRIPTORS_MAX,
                     processes=limits.PROCESSES_AND_THREADS_MAX,

@@ -114,6 +114,10 @@ class Session:
         """Let them run again."""
         self._sandbox.thaw()
 
+    def limit_cpus(self, cpus: float) -> None:
+        """Change its share of CPU time; 1.0 is one whole CPU."""
+        self._sandbox.limit_cpus(cpus)
+
     def kill(self) -> None:
         """End all its processes; `runtime_exited` follows."""
         self._sandbox.kill()
