@@ -88,6 +88,10 @@ class CodeStorageExceededException(_LambdaError):
     """The account's total code size would be exceeded."""
 
 
+class PolicyLengthExceededException(_LambdaError):
+    """The resource-based policy would be larger than the quota."""
+
+
 class RequestTooLargeException(_LambdaError):
     """The request payload exceeded the Invoke request body limit."""
 

@@ -19,6 +19,7 @@ ENVIRONMENT_VARIABLES_MAX_BYTES = 4 * 1024
 LAYERS_MAX = 5
 TAGS_MAX = 50
 FUNCTION_NAME_MAX = 64
+RESOURCE_POLICY_MAX_BYTES = 20 * 1024  # Function resource-based policy
 LIST_ITEMS_MAX = 50  # "a maximum of 50 items in each response, even if you set the number higher"
 MEMORY_MB_PER_VCPU = 1_769  # "at 1,769 MB, a function has the equivalent of one vCPU"
 

@@ -26,8 +26,10 @@ POLICIES: Final = "policies"  # account/name → a customer managed policy
 SETTINGS: Final = "settings"  # what this installation made for itself (signing secret, …)
 LOG_GROUPS: Final = "log_groups"  # account/region/name
 ACCESS_KEYS: Final = "access_keys"  # access key id
+ALIASES: Final = "aliases"  # account/region/function/alias
+RESOURCE_POLICIES: Final = "resource_policies"  # account/region/function|layer/name/qualifier ($LATEST: the function)
 
-TABLES: Final = (FUNCTIONS, VERSIONS, ROLES, POLICIES, SETTINGS, LOG_GROUPS, ACCESS_KEYS)
+TABLES: Final = (FUNCTIONS, VERSIONS, ROLES, POLICIES, SETTINGS, LOG_GROUPS, ACCESS_KEYS, ALIASES, RESOURCE_POLICIES)
 
 
 class ConflictError(Exception):
