@@ -133,6 +133,32 @@ async def test_a_killed_server_leaves_nothing(tmp_path: Path, too: str) -> None:
     assert cgroups(instance_id) == []
 
 
+async def test_a_killed_server_takes_its_unisolated_processes_along(tmp_path: Path) -> None:
+    seconds = str(200_000_000 + os.getpid())
+    script = SERVER.replace("linux.backend import LinuxBackend", "process.backend import ProcessBackend")
+    script = script.replace("LinuxBackend(sys.argv[1], ", "ProcessBackend(")
+    with subprocess.Popen([sys.executable, "-c", script, str(tmp_path), seconds], stdout=subprocess.PIPE) as server:
+        try:
+            assert server.stdout is not None
+            assert server.stdout.readline() == b"running\n"
+            await until(lambda: len(sleepers(seconds)) == 3)
+        finally:
+            server.kill()
+    await until(lambda: not sleepers(seconds))
+
+
+async def test_closing_during_launches_fails_them_cleanly(lab: Any) -> None:
+    await lab.backend.prepare(lab.template)
+    launches = [asyncio.create_task(lab.launch("/bin/sleep", "100")) for _ in range(6)]
+    await asyncio.sleep(0.003)
+    await lab.backend.close()
+    for outcome in await asyncio.gather(*launches, return_exceptions=True):
+        if isinstance(outcome, BaseException):
+            assert isinstance(outcome, SandboxError)
+        else:
+            assert (await lab.finish(outcome)).exit.killed
+
+
 async def test_start_leaves_other_instances_alone(tmp_path: Path) -> None:
     first = LinuxBackend(str(tmp_path / "a"), tmp_path / "a")
     second = LinuxBackend(str(tmp_path / "b"), tmp_path / "b")

@@ -10,6 +10,7 @@ from __future__ import annotations
 
 import os
 import resource
+import select
 import struct
 from _signal import NSIG, SIG_DFL, SIG_SETMASK, SIGKILL, SIGSTOP, pthread_sigmask, signal  # type: ignore[import-not-found]
 from _socket import AF_INET, SO_REUSEADDR, SOCK_STREAM, SOL_SOCKET, sethostname, socket
@@ -37,14 +38,15 @@ _FIRST_FREE_DESCRIPTOR = 3
 class Descriptors:
     """Those that a new sandbox starts with, apart from the standard ones."""
 
-    __slots__ = ("go", "output", "ready", "status", "telemetry")
+    __slots__ = ("go", "life", "output", "ready", "status", "telemetry")
 
-    def __init__(self, output: int, ready: int, telemetry: int | None, status: int | None, go: int) -> None:
+    def __init__(self, output: int, ready: int, telemetry: int | None, status: int | None, go: int, life: int) -> None:
         self.output = output
         self.ready = ready
         self.telemetry = telemetry
         self.status = status
-        self.go = go
+        self.go = go  # one byte of the spawner's: go on
+        self.life = life  # hangs up when the spawner dies
 
 
 def run(template: wire.Template, launch: wire.Launch, descriptors: Descriptors, last_capability: int) -> NoReturn:
@@ -91,10 +93,12 @@ class _Entry:
         ready = socket(fileno=self.descriptors.ready)
         wire.send(ready, ("listening",), tuple(listener.fileno() for listener in listeners))
         ready.detach()
-        self.step = "arrange descriptors"
-        self._descriptors()
         self.step = "drop privileges"
         self._drop_privileges()
+        self.step = "arrange descriptors"
+        if _has_hung_up(self.descriptors.life):
+            os._exit(127)  # the spawner died too early for its death to have sent us a signal
+        self._descriptors()
         self.step = f"enter directory {self.launch.cwd}"
         os.chdir(self.launch.cwd)
         self.step = "install the seccomp filter"
@@ -183,6 +187,12 @@ def _become_ordinary_process() -> None:
     pthread_sigmask(SIG_SETMASK, ())
     os.umask(0o022)
     os.setsid()
+
+
+def _has_hung_up(descriptor: int) -> bool:
+    poll = select.poll()
+    poll.register(descriptor, select.POLLIN)
+    return bool(poll.poll(0))
 
 
 def _cover_proc() -> None:

@@ -7,6 +7,7 @@ to the server as its only argument, and lives until that socket ends; then it ki
 from __future__ import annotations
 
 import errno
+import gc
 import os
 import select
 from _signal import SIG_IGN, SIGHUP, SIGINT, SIGKILL, SIGTERM, pidfd_send_signal, signal  # type: ignore[import-not-found]
@@ -48,6 +49,8 @@ def main(control_fd: int) -> None:
         wire.send(control, ("template_failed", rootfs.Step.now, error.errno or 0))
         return
     wire.send(control, ("template_ready",))
+    gc.disable()  # a collection would touch, and so copy, every page that sandboxes share with us; we make no cycles
+    gc.freeze()
     _Spawner(control, template, hierarchies).serve()
 
 
@@ -59,6 +62,7 @@ class _Spawner:
         self._last_capability = syscalls.last_capability()
         self._sandboxes: dict[int, tuple[int, str]] = {}  # pidfd: (pid, sandbox id)
         self._poll = select.poll()
+        self._life_read, self._life_write = os.pipe()  # nothing is ever written to it
 
     def serve(self) -> None:
         self._poll.register(self._control.fileno(), select.POLLIN)
@@ -102,8 +106,9 @@ class _Spawner:
             pid, pidfd = self._clone(launch.sandbox_id)
             if pid == 0:
                 os.close(go_write)
+                os.close(self._life_write)
                 self._control.close()
-                descriptors = enter.Descriptors(received[0], received[1], telemetry, status, go_read)
+                descriptors = enter.Descriptors(received[0], received[1], telemetry, status, go_read, self._life_read)
                 enter.run(self._template, launch, descriptors, self._last_capability)
             try:
                 self._admit(pid, launch)
