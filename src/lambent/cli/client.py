@@ -9,6 +9,7 @@ import urllib.request
 from argparse import Namespace
 from collections.abc import Iterator
 from contextlib import contextmanager
+from pathlib import Path
 from typing import Any
 
 import botocore.session
@@ -83,7 +84,7 @@ def _no_server(url: str, error: Exception) -> str:
 
 
 def _own_keys() -> dict[str, str] | None:
-    file = default_data_dir(os.environ) / "credentials"
+    file = Path(os.environ.get("LAMBENT_DATA_DIR") or default_data_dir(os.environ)) / "credentials"
     keys: dict[str, Any] = {}
     try:
         lines = file.read_text().splitlines()
