@@ -95,7 +95,7 @@ async def test_the_world_from_inside(lab: Any) -> None:
     assert seen["dev"] == ["fd", "full", "null", "random", "shm", "stderr", "stdin", "stdout", "urandom", "zero"]
     assert set(seen["written"].values()) == {"Read-only file system"}
     assert (seen["hostname"], seen["cwd"], seen["umask"]) == ("169-254-10-245", "/var/task", 0o022)
-    assert (seen["nofile"], seen["core"]) == ([1024, 1024], [0, 0])
+    assert (seen["nofile"], seen["core"]) == ([1024, 1024], [1, 1])
     assert seen["tmp"] == [0o700, 993, 32 << 20]
     assert seen["cgroup"]
     assert seen["stdin"] == "/dev/null"

@@ -245,6 +245,16 @@ print(attempt(lambda: os.chmod("/dev/null", 0o600)), attempt(lambda: os.unlink("
     assert (os.stat("/dev/null").st_mode, os.stat("/dev/null").st_ctime) == (before.st_mode, before.st_ctime)
 
 
+async def test_core_dumps_cannot_be_switched_on(cell: Any) -> None:
+    """Not even by asking for none: with a limit of 0, the kernel starts the host's handler of core dumps, as root."""
+    script = """
+import resource
+resource.setrlimit(resource.RLIMIT_CORE, (0, 0))
+print(resource.getrlimit(resource.RLIMIT_CORE), call(160, 164, 4, bytes(16)), resource.getrlimit(resource.RLIMIT_CORE))
+"""
+    assert await cell.run(script) == "(1, 1) 0 (1, 1)"
+
+
 async def test_descriptors_of_the_server_are_not_inherited(cell: Any, tmp_path: Path) -> None:
     (tmp_path / "open").write_text("secret")
     with (tmp_path / "open").open() as file:

@@ -33,6 +33,9 @@ _OOM_SCORE_ADJUSTMENT = b"500"  # when the host runs out of memory, sandboxes go
 _HIDDEN_FILES = ("cmdline", "key-users", "keys")
 _READ_ONLY = "/proc/sys"
 _FIRST_FREE_DESCRIPTOR = 3
+# With 0 the kernel would still start a handler of core dumps on the host, as root, if there is one; 1 is its word for
+# "not that either" (fs/coredump.c). The seccomp filter keeps programs from changing it.
+_NO_CORE_DUMPS = (1, 1)
 
 
 class Descriptors:
@@ -150,7 +153,7 @@ class _Entry:
 
     def _drop_privileges(self) -> None:
         launch, template = self.launch, self.template
-        resource.setrlimit(resource.RLIMIT_CORE, (0, 0))
+        resource.setrlimit(resource.RLIMIT_CORE, _NO_CORE_DUMPS)
         resource.setrlimit(resource.RLIMIT_NOFILE, (launch.descriptors, launch.descriptors))
         if launch.processes is not None:
             resource.setrlimit(resource.RLIMIT_NPROC, (launch.processes, launch.processes))

@@ -81,7 +81,10 @@ def _open_sources(template: wire.Template) -> list[tuple[int, str, bool]]:
         trees.append((tree, target, is_directory))
     for name in _DEVICES:
         Step.now = f"bind /dev/{name}"
-        trees.append((syscalls.clone_tree(f"/dev/{name}"), f"/dev/{name}", False))
+        tree = syscalls.clone_tree(f"/dev/{name}")
+        # Read-only is the file, its times for example, which is the host's; not the device.
+        syscalls.set_mount_flags(tree, _PRIVATE | syscalls.MOUNT_ATTR_NOEXEC)
+        trees.append((tree, f"/dev/{name}", False))
     return trees
 
 

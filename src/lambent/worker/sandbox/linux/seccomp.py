@@ -4,7 +4,8 @@ container without capabilities, as a classic BPF program (seccomp(2), "SECCOMP_S
 Everything else fails with EPERM. Calls newer than the list fail with ENOSYS, so that C libraries fall back to older
 ones; so does clone3, whose flags a filter cannot read (they are in memory): libc then uses clone, whose it can.
 Stricter than Docker: no ptrace and process_vm_*, no socket families but AF_UNIX, AF_INET, AF_INET6 and AF_NETLINK
-(AF_VSOCK would reach the hypervisor from any network namespace), no typing into terminals by ioctl. Knows no I/O.
+(AF_VSOCK would reach the hypervisor from any network namespace), no typing into terminals by ioctl. The limit on core
+dumps stays as it is; setting it does nothing. Knows no I/O.
 """
 
 from __future__ import annotations
@@ -30,11 +31,14 @@ _ALLOW = 0x7FFF0000
 _ERRNO = 0x00050000
 _REFUSE = _ERRNO | errno.EPERM
 _UNKNOWN = _ERRNO | errno.ENOSYS
+_DO_NOTHING = _ERRNO | 0  # success, without the call
 
 _NAMESPACE_FLAGS = 0x7E020000  # CLONE_NEW{NS,CGROUP,UTS,IPC,USER,PID,NET}; clone cannot make a time namespace
 _FAMILIES = (1, 2, 10, 16)  # AF_UNIX, AF_INET, AF_INET6, AF_NETLINK
 _TERMINAL_INJECTION = (0x5412, 0x541C)  # TIOCSTI, TIOCLINUX
 _PERSONALITIES = (0x0, 0x8, 0x20000, 0x20008, 0xFFFFFFFF)
+
+_RLIMIT_CORE = 4
 
 _Instruction = tuple[int, int, int, int]  # code, jump if true, jump if false, operand
 
@@ -76,6 +80,17 @@ def _conditional() -> dict[str, list[_Instruction]]:
         "clone3": [(_RETURN, 0, 0, _UNKNOWN)],
         "ioctl": _by_argument(1, _TERMINAL_INJECTION, found=_REFUSE, other=_ALLOW),
         "personality": _by_argument(0, _PERSONALITIES, found=_ALLOW, other=_REFUSE),
+        "prlimit64": [
+            (_LOAD, 0, 0, _argument(1)),
+            (_JUMP_EQUAL, 0, 4, _RLIMIT_CORE),
+            (_LOAD, 0, 0, _argument(2)),  # the new limit: a pointer; null only asks
+            (_JUMP_EQUAL, 0, 3, 0),
+            (_LOAD, 0, 0, _argument(2) + 4),
+            (_JUMP_EQUAL, 0, 1, 0),
+            (_RETURN, 0, 0, _ALLOW),
+            (_RETURN, 0, 0, _DO_NOTHING),
+        ],
+        "setrlimit": _by_argument(0, (_RLIMIT_CORE,), found=_DO_NOTHING, other=_ALLOW),
         "socket": _by_argument(0, _FAMILIES, found=_ALLOW, other=_ERRNO | errno.EAFNOSUPPORT),
     }
 

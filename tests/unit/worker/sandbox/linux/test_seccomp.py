@@ -47,7 +47,7 @@ def machine(request: pytest.FixtureRequest) -> str:
     return str(request.param)
 
 
-CONDITIONAL = ("clone", "clone3", "ioctl", "personality", "socket")
+CONDITIONAL = ("clone", "clone3", "ioctl", "personality", "prlimit64", "setrlimit", "socket")
 
 
 def test_every_number_gets_its_verdict(machine: str) -> None:
@@ -92,6 +92,16 @@ def test_ioctl_and_personality(machine: str) -> None:
     assert verdict(machine, NUMBERS[machine]["ioctl"], [0, 0x5401]) == "allowed"
     assert verdict(machine, NUMBERS[machine]["personality"], [0xFFFFFFFF]) == "allowed"
     assert verdict(machine, NUMBERS[machine]["personality"], [0x0040000]) == errno.EPERM
+
+
+@pytest.mark.parametrize("pointer", [0x7FFF12345678, 0x1000, 1 << 40])
+def test_the_limit_on_core_dumps_stays(machine: str, pointer: int) -> None:
+    numbers = NUMBERS[machine]
+    assert verdict(machine, numbers["prlimit64"], [0, 4, pointer, pointer]) == 0
+    assert verdict(machine, numbers["prlimit64"], [0, 4, 0, pointer]) == "allowed"
+    assert verdict(machine, numbers["prlimit64"], [0, 7, pointer, 0]) == "allowed"
+    assert verdict(machine, numbers["setrlimit"], [4, pointer]) == 0
+    assert verdict(machine, numbers["setrlimit"], [7, pointer]) == "allowed"
 
 
 @pytest.mark.parametrize(
