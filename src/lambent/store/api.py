@@ -28,8 +28,36 @@ LOG_GROUPS: Final = "log_groups"  # account/region/name
 ACCESS_KEYS: Final = "access_keys"  # access key id
 ALIASES: Final = "aliases"  # account/region/function/alias
 RESOURCE_POLICIES: Final = "resource_policies"  # account/region/function|layer/name/qualifier ($LATEST: the function)
+FUNCTION_CONCURRENCY: Final = "function_concurrency"  # account/region → reserved concurrency of its functions
+PROVISIONED_CONCURRENCY: Final = "provisioned_concurrency"  # account/region/name/qualifier
+EVENT_INVOKE_CONFIGS: Final = "event_invoke_configs"  # account/region/name/qualifier
+FUNCTION_URLS: Final = "function_urls"  # account/region/name/qualifier
+RUNTIME_MANAGEMENT: Final = "runtime_management"  # account/region/name/version
+RECURSION_CONFIGS: Final = "recursion_configs"  # account/region/name/$LATEST
+CODE_SIGNING_CONFIGS: Final = "code_signing_configs"  # account/region/id
+FUNCTION_CODE_SIGNING: Final = "function_code_signing"  # account/region/name/$LATEST → the configuration's ARN
+EVENT_SOURCE_MAPPINGS: Final = "event_source_mappings"  # account/region/uuid
 
-TABLES: Final = (FUNCTIONS, VERSIONS, ROLES, POLICIES, SETTINGS, LOG_GROUPS, ACCESS_KEYS, ALIASES, RESOURCE_POLICIES)
+TABLES: Final = (
+    FUNCTIONS,
+    VERSIONS,
+    ROLES,
+    POLICIES,
+    SETTINGS,
+    LOG_GROUPS,
+    ACCESS_KEYS,
+    ALIASES,
+    RESOURCE_POLICIES,
+    FUNCTION_CONCURRENCY,
+    PROVISIONED_CONCURRENCY,
+    EVENT_INVOKE_CONFIGS,
+    FUNCTION_URLS,
+    RUNTIME_MANAGEMENT,
+    RECURSION_CONFIGS,
+    CODE_SIGNING_CONFIGS,
+    FUNCTION_CODE_SIGNING,
+    EVENT_SOURCE_MAPPINGS,
+)
 
 
 class ConflictError(Exception):
