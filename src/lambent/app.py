@@ -55,6 +55,7 @@ logger = logging.getLogger(__name__)
 CREDENTIALS_LIFETIME_S = 6 * 3600.0
 CREDENTIALS_MARGIN_S = 1200.0  # an invocation of 15 minutes still ends before they expire
 UPKEEP_INTERVAL_S = 5.0
+RUNTIMES_INTERVAL_S = 1.0
 
 
 class StartError(Exception):
@@ -72,8 +73,9 @@ class App:
         self.endpoint_url = ""
         self.sandbox_report: BackendReport
         self._ready = False
-        self._runtimes: list[str] = []
+        self._runtimes: list[str] | None = None
         self._runtimes_found = asyncio.Event()
+        self._runtimes_asked = asyncio.Event()
         self._stack = contextlib.AsyncExitStack()
         self._services: list[ServiceDefinition] = []
 
@@ -194,10 +196,12 @@ class App:
     async def runtimes(self) -> list[str]:
         """The identifiers of the runtimes found on this host."""
         await self._runtimes_found.wait()
-        return self._runtimes
+        return self._runtimes or []
 
     def describe(self) -> dict[str, Any]:
-        """See `aws.health`."""
+        """See `aws.health`. `runtimes` is null until they have been looked for. Some may be installed later: asking
+        makes the server look again, for the next one who asks."""
+        self._runtimes_asked.set()
         return {
             "version": __version__,
             "edition": "lambent",
@@ -226,10 +230,18 @@ class App:
 
     async def _find_runtimes(self, endpoint: AwsEndpoint) -> None:
         """What takes long and can wait until requests are answered."""
+        await self._look_for_runtimes()
+        await asyncio.to_thread(endpoint.preload)
+        while True:
+            await self.clock.sleep(RUNTIMES_INTERVAL_S)
+            self._runtimes_asked.clear()
+            await self._runtimes_asked.wait()
+            await self._look_for_runtimes()
+
+    async def _look_for_runtimes(self) -> None:
         found = await asyncio.to_thread(self.catalog.installed)
         self._runtimes = [runtime.identifier for runtime in found]
         self._runtimes_found.set()
-        await asyncio.to_thread(endpoint.preload)
 
 
 class _InnerEndpoints:

@@ -5,6 +5,7 @@ from __future__ import annotations
 import io
 import json
 import re
+import time
 import zipfile
 from argparse import Namespace
 from pathlib import Path
@@ -16,9 +17,10 @@ from lambent.cli import handlers
 from lambent.cli.client import client, error_code, health, one_line_errors
 from lambent.cli.errors import CommandError
 from lambent.cli.printing import print_json
-from lambent.packaging.build import zip_directory
+from lambent.packaging.build import BuildError, zip_directory
 
 DEFAULT_ROLE = "lambent-default-role"
+LOOKING_S = 3.0  # a server just started is still looking for runtimes; asking makes it look for new ones
 _TRUST = {
     "Version": "2012-10-17",
     "Statement": [
@@ -75,6 +77,8 @@ def _archive(path: Path) -> bytes:
             return path.read_bytes()
     except OSError as error:
         raise CommandError(f"cannot read {path}: {error.strerror or error}") from None
+    except BuildError as error:
+        raise CommandError(str(error)) from None
     if not path.exists():
         raise CommandError(f"there is no {path}")
     raise CommandError(f"{path} is neither a directory nor a ZIP file")
@@ -126,9 +130,11 @@ def _newest(options: Namespace, language: str) -> str:
     """The newest runtime of that language that the server has."""
     if language == "provided":
         return "provided.al2023"
-    installed = [name for name in health(options).get("runtimes", []) if name.startswith(language)]
-    if not installed:
-        raise CommandError(f"the server has no {language} runtime: see `lambent runtimes`")
+    deadline = time.monotonic() + LOOKING_S
+    while not (installed := [name for name in health(options).get("runtimes") or [] if name.startswith(language)]):
+        if time.monotonic() > deadline:
+            raise CommandError(f"the server has no {language} runtime: see `lambent runtimes`")
+        time.sleep(0.1)
     newest: str = max(installed, key=lambda name: [int(part) for part in re.findall(r"\d+", name)])
     return newest
 
