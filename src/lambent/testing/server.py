@@ -152,6 +152,15 @@ class RunningServer:
             answer["ResponseMetadata"]["RequestId"],
         )
 
+    def health(self) -> dict[str, Any]:
+        """What it says of itself, once it has looked for runtimes."""
+        while True:
+            with urllib.request.urlopen(self.url + "/_lambent/health", timeout=5) as response:  # noqa: S310
+                document: dict[str, Any] = json.load(response)
+            if document["runtimes"] is not None:
+                return document
+            time.sleep(0.05)
+
     def __enter__(self) -> Self:
         self.start()
         return self
