@@ -4,6 +4,7 @@ from __future__ import annotations
 
 import functools
 import os
+import re
 import subprocess
 import sys
 from collections.abc import Callable, Iterator
@@ -103,9 +104,7 @@ def newest(health: dict[str, Any]) -> Callable[[str], str]:
 
     def find(language: str) -> str:
         found: list[str] = [name for name in health["runtimes"] if name.startswith(language)]
-        return max(
-            found, key=lambda name: [int(part) for part in name.removeprefix(language).split(".") if part != "x"]
-        )
+        return max(found, key=lambda name: [int(part) for part in re.findall(r"\d+", name)])
 
     return find
 
