@@ -41,4 +41,5 @@ class EnvironmentSpecs:
             credentials=self._mint_credentials(version.role, version.function.name),
             log_group=version.logging.log_group,
             log_stream=f"{day}/[{version.version}]{environment_id}",
+            layer_digests=tuple(layer.digest for layer in version.layers),
         )

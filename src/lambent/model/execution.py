@@ -29,8 +29,9 @@ class RoleCredentials:
 class EnvironmentSpec:
     """Everything needed to make one execution environment, anywhere.
 
-    `template` names what environments of one function version (at one revision) share; `code_digest` names the code
-    tree in the code store. `environment` are the function's own variables.
+    `template` names what environments of one function version (at one revision) share; `code_digest` and
+    `layer_digests` (in the order they are merged in) name trees in the code store. `environment` are the function's own
+    variables.
     """
 
     environment_id: EnvironmentId
@@ -49,6 +50,7 @@ class EnvironmentSpec:
     log_group: str
     log_stream: str
     initialization_type: str = "on-demand"
+    layer_digests: tuple[str, ...] = ()
 
 
 @dataclass(frozen=True, slots=True)

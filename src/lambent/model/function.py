@@ -17,6 +17,7 @@ from typing import Any
 from lambent.model import limits
 from lambent.model.arn import LATEST, FunctionId
 from lambent.model.ids import AccountId, Region, RevisionId
+from lambent.model.layer import AttachedLayer
 
 _VERSION_NUMBER = re.compile("[1-9][0-9]{0,9}")
 
@@ -81,6 +82,7 @@ class FunctionVersion:
     tracing_mode: str = "PassThrough"
     code_unzipped_size: int = 0
     kms_key_arn: str | None = None
+    layers: tuple[AttachedLayer, ...] = ()  # merged into /opt in this order, a later one over an earlier
     without_effect: Mapping[str, Any] = field(default_factory=dict)
     state: State = State.ACTIVE
     state_reason: str | None = None
@@ -122,6 +124,7 @@ class FunctionVersion:
         values["function"] = _function_id(values["function"])
         values["logging"] = LoggingConfig(**values["logging"])
         values["architectures"] = tuple(values["architectures"])
+        values["layers"] = tuple(AttachedLayer(**layer) for layer in values.get("layers", ()))
         values["state"] = State(values["state"])
         status = values.get("last_update_status")
         values["last_update_status"] = LastUpdateStatus(status) if status is not None else None

@@ -37,6 +37,8 @@ RECURSION_CONFIGS: Final = "recursion_configs"  # account/region/name/$LATEST
 CODE_SIGNING_CONFIGS: Final = "code_signing_configs"  # account/region/id
 FUNCTION_CODE_SIGNING: Final = "function_code_signing"  # account/region/name/$LATEST → the configuration's ARN
 EVENT_SOURCE_MAPPINGS: Final = "event_source_mappings"  # account/region/uuid
+LAYERS: Final = "layers"  # account/region/name → the number its next version gets; outlives its versions
+LAYER_VERSIONS: Final = "layer_versions"  # account/region/name/%010d
 
 TABLES: Final = (
     FUNCTIONS,
@@ -57,6 +59,8 @@ TABLES: Final = (
     CODE_SIGNING_CONFIGS,
     FUNCTION_CODE_SIGNING,
     EVENT_SOURCE_MAPPINGS,
+    LAYERS,
+    LAYER_VERSIONS,
 )
 
 
