@@ -54,19 +54,24 @@ class Descriptors:
 
 def run(template: wire.Template, launch: wire.Launch, descriptors: Descriptors, last_capability: int) -> NoReturn:
     """Set up the sandbox and execute its program; on failure tell the server which step failed, and exit."""
-    entry = _Entry(template, launch, descriptors, last_capability)
     try:
-        entry.run()
-    except OSError as error:
-        about = os.fsdecode(error.filename) if error.filename else ""
-        _report_failure(descriptors.ready, f"{entry.step}: {about}".rstrip(": "), error.errno or 0)
-    except BaseException as error:  # noqa: BLE001 - supervision point: a forked process must never return to the spawner's code
-        _report_failure(descriptors.ready, f"{entry.step}: {error!r}", 0)
-    os._exit(127)
+        entry = _Entry(template, launch, descriptors, last_capability)
+        try:
+            entry.run()
+        except OSError as error:
+            about = os.fsdecode(error.filename) if error.filename else ""
+            _report_failure(descriptors.ready, f"{entry.step}: {about}".rstrip(": "), error.errno or 0)
+        except BaseException as error:  # noqa: BLE001 - supervision point
+            _report_failure(descriptors.ready, f"{entry.step}: {error!r}", 0)
+    finally:
+        os._exit(127)  # come what may, a cloned process never goes on as a spawner
 
 
 def _report_failure(ready: int, step: str, number: int) -> None:
-    wire.send(socket(fileno=ready), ("failed", step, number))
+    try:
+        wire.send(socket(fileno=ready), ("failed", step, number))
+    except OSError:
+        return  # the server does not listen any more: the launch was cancelled
 
 
 class _Entry:
