@@ -7,6 +7,7 @@ import logging
 from collections.abc import Awaitable, Callable, Mapping, Sequence, Set
 from dataclasses import dataclass, replace
 
+from lambent.control_plane.aliases import Aliases, aliases_of_version
 from lambent.control_plane.code import CodeCollector
 from lambent.control_plane.configuration import (
     Change,
@@ -29,12 +30,28 @@ from lambent.control_plane.usage import Usage
 from lambent.control_plane.validation import check_create, check_revision, check_settings, check_tags
 from lambent.control_plane.versions import decide_publish
 from lambent.model import limits
+from lambent.model.alias import aliases_prefix
 from lambent.model.arn import FunctionId
 from lambent.model.clock import Clock
-from lambent.model.errors import CodeStorageExceededException, InvalidParameterValueException
+from lambent.model.errors import (
+    CodeStorageExceededException,
+    InvalidParameterValueException,
+    ResourceConflictException,
+)
 from lambent.model.function import FunctionVersion, version_key, versions_prefix
+from lambent.model.resource_policy import function_policies_prefix, function_policy_key
 from lambent.packaging.code_store import CodeStorageFullError, CodeStore, StoredPackage
-from lambent.store.api import FUNCTIONS, VERSIONS, ConflictError, Delete, Expect, Put, Store
+from lambent.store.api import (
+    ALIASES,
+    FUNCTIONS,
+    RESOURCE_POLICIES,
+    VERSIONS,
+    ConflictError,
+    Delete,
+    Expect,
+    Put,
+    Store,
+)
 from lambent.store.api import Change as StoreChange
 
 logger = logging.getLogger(__name__)
@@ -90,6 +107,7 @@ class FunctionsControlPlane:
         self._settling = Settling(store, self._settings.settle_delay_s)
         self._collector = CodeCollector(code_store, self._all_digests, self._settings.collect_again_s)
         self.queries = FunctionQueries(store)
+        self.aliases = Aliases(store, self.queries)
         self.usage = Usage(store)
 
     async def start(self) -> None:
@@ -182,6 +200,7 @@ class FunctionsControlPlane:
             versions = await self._store.scan(VERSIONS, versions_prefix(function))
             changes: list[StoreChange] = [Delete(FUNCTIONS, function.key, expect=found.revision)]
             changes += [Delete(VERSIONS, version.key) for version in versions]
+            changes += await self._dependents(function)
             if await self._try(changes):
                 logger.info("Function is deleted", extra={"function_arn": function.arn})
                 self._collector.want()
@@ -190,11 +209,19 @@ class FunctionsControlPlane:
 
     async def delete_version(self, function: FunctionId, number: str) -> None:
         """DeleteFunction of a published version; one that does not exist is fine. Raises
-        ResourceNotFoundException if the function does not exist."""
+        ResourceNotFoundException if the function does not exist, ResourceConflictException if an alias may run it."""
         for _ in range(_ATTEMPTS):
             found = await self.queries.function(function)
-            expected = Expect(FUNCTIONS, function.key, found.revision)
-            if await self._try([expected, Delete(VERSIONS, version_key(function, number))]):
+            if names := aliases_of_version(await self.queries.aliases(function), number):
+                raise ResourceConflictException(
+                    f"Unable to delete version because the following aliases reference it: [{', '.join(names)}]"
+                )
+            changes: list[StoreChange] = [
+                Expect(FUNCTIONS, function.key, found.revision),
+                Delete(VERSIONS, version_key(function, number)),
+                Delete(RESOURCE_POLICIES, function_policy_key(function, number)),
+            ]
+            if await self._try(changes):
                 self._collector.want()
                 return
         raise update_in_progress(found.record.latest)
@@ -228,6 +255,13 @@ class FunctionsControlPlane:
             if left_s <= 0:
                 raise refusal(found.record.latest)
             await self._settling.wait(function, left_s)
+
+    async def _dependents(self, function: FunctionId) -> list[StoreChange]:
+        """What goes with a function. Whatever is stored under these keys touches the function in the same commit."""
+        places = ((ALIASES, aliases_prefix(function)), (RESOURCE_POLICIES, function_policies_prefix(function)))
+        return [
+            Delete(table, stored.key) for table, prefix in places for stored in await self._store.scan(table, prefix)
+        ]
 
     async def _add(self, function: FunctionId, zip_file: bytes) -> StoredPackage:
         try:

@@ -6,6 +6,7 @@ from dataclasses import dataclass
 
 from lambent.control_plane.scan import each
 from lambent.control_plane.states import is_settled
+from lambent.model.alias import AliasConfiguration, alias_key, aliases_prefix, is_alias_name
 from lambent.model.arn import LATEST, FunctionId, FunctionReference
 from lambent.model.errors import ResourceNotFoundException
 from lambent.model.function import (
@@ -16,7 +17,7 @@ from lambent.model.function import (
     versions_prefix,
 )
 from lambent.model.ids import AccountId, Region
-from lambent.store.api import FUNCTIONS, VERSIONS, Store
+from lambent.store.api import ALIASES, FUNCTIONS, VERSIONS, Store
 
 
 @dataclass(frozen=True, slots=True)
@@ -32,6 +33,14 @@ class StoredFunction:
     """A function and the store's revision of it."""
 
     record: FunctionRecord
+    revision: int
+
+
+@dataclass(frozen=True, slots=True)
+class StoredAlias:
+    """An alias and the store's revision of it."""
+
+    alias: AliasConfiguration
     revision: int
 
 
@@ -54,17 +63,37 @@ class FunctionQueries:
         return found
 
     async def resolve(self, reference: FunctionReference) -> tuple[FunctionRecord, FunctionVersion]:
-        """The function and the version a reference names. Raises ResourceNotFoundException."""
+        """The function and the version a reference names, of an alias the main one. Raises
+        ResourceNotFoundException."""
         found = await self.find(reference.function)
         if found is None:
             raise not_found(reference)
         qualifier = reference.qualifier
         if qualifier is None or qualifier == LATEST:
             return found.record, found.record.latest
+        if is_alias_name(qualifier):
+            stored = await self.alias(reference.function, qualifier)
+            qualifier = stored.alias.function_version if stored is not None else ""
+            if qualifier == LATEST:
+                return found.record, found.record.latest
         version = await self.version(reference.function, qualifier) if is_version_number(qualifier) else None
         if version is None:
             raise not_found(reference)
         return found.record, version
+
+    async def alias(self, function: FunctionId, name: str) -> StoredAlias | None:
+        """An alias as stored, or None."""
+        stored = await self._store.get(ALIASES, alias_key(function, name))
+        return None if stored is None else StoredAlias(AliasConfiguration.from_document(stored.value), stored.revision)
+
+    async def aliases(self, function: FunctionId, after: str | None = None) -> list[StoredAlias]:
+        """The aliases of a function, by name. `after` is the name of the last one had."""
+        prefix = aliases_prefix(function)
+        start = None if after is None else prefix + after
+        return [
+            StoredAlias(AliasConfiguration.from_document(stored.value), stored.revision)
+            for stored in await self._store.scan(ALIASES, prefix, after=start)
+        ]
 
     async def version(self, function: FunctionId, number: str) -> FunctionVersion | None:
         """A published version, or None."""

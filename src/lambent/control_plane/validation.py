@@ -13,6 +13,7 @@ from typing import Final
 from lambent.control_plane import runtimes
 from lambent.control_plane.requests import ConfigurationSettings, CreateRequest
 from lambent.model import limits
+from lambent.model.alias import AliasConfiguration
 from lambent.model.errors import InvalidParameterValueException, PreconditionFailedException
 from lambent.model.function import FunctionVersion
 
@@ -114,7 +115,7 @@ def check_tags(tags: Mapping[str, str]) -> None:
         raise InvalidParameterValueException("Number of tags exceeds resource tag limit.")
 
 
-def check_revision(latest: FunctionVersion, revision_id: str | None) -> None:
+def check_revision(latest: FunctionVersion | AliasConfiguration, revision_id: str | None) -> None:
     """A RevisionId, if one was given, names what is stored now."""
     if revision_id is not None and revision_id != latest.revision_id:
         raise PreconditionFailedException(

@@ -15,9 +15,9 @@ from lambent.control_plane.requests import (
     UpdateCodeRequest,
     UpdateConfigurationRequest,
 )
-from lambent.model.arn import LATEST, FunctionReference
+from lambent.model.arn import LATEST
 from lambent.model.errors import InvalidParameterValueException
-from lambent.model.function import FunctionVersion, is_version_number
+from lambent.model.function import is_version_number
 from lambent.services.lambda_.configuration import function_configuration, listed_configuration
 from lambent.services.lambda_.download import CodeDownloads
 from lambent.services.lambda_.paging import marker, page_size, position
@@ -62,7 +62,7 @@ class Functions:
         asked = reference(ctx, params)
         record, version = await self._control_plane.queries.resolve(asked)
         answer: Params = {
-            "Configuration": function_configuration(version, arn=_arn(asked, version)),
+            "Configuration": function_configuration(version, arn=asked.arn),
             "Code": {"RepositoryType": "S3", "Location": self._downloads.location(ctx.endpoint_url, version)},
         }
         if record.tags:
@@ -72,7 +72,7 @@ class Functions:
     async def get_function_configuration(self, ctx: RequestContext, params: Params) -> Params:
         asked = reference(ctx, params)
         _, version = await self._control_plane.queries.resolve(asked)
-        return function_configuration(version, arn=_arn(asked, version))
+        return function_configuration(version, arn=asked.arn)
 
     async def list_functions(self, ctx: RequestContext, params: Params) -> Params:
         all_versions = params.get("FunctionVersion") == "ALL"
@@ -129,11 +129,6 @@ class Functions:
         else:
             raise InvalidParameterValueException("Deletion of aliases is not currently supported.")
         return {"StatusCode": 204}
-
-
-def _arn(asked: FunctionReference, version: FunctionVersion) -> str:
-    """As qualified as the question was."""
-    return version.function.arn if asked.qualifier is None else version.qualified_arn
 
 
 def _zip_file(code: Mapping[str, Any]) -> bytes:

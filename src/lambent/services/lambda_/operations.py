@@ -8,6 +8,7 @@ from lambent.control_plane.functions import FunctionsControlPlane
 from lambent.invoke.frontend import Frontend
 from lambent.services.lambda_ import constraints
 from lambent.services.lambda_.account import Account
+from lambent.services.lambda_.aliases import Aliases
 from lambent.services.lambda_.download import CodeDownloads
 from lambent.services.lambda_.functions import Functions
 from lambent.services.lambda_.invoke import Invocations
@@ -30,6 +31,7 @@ def operations(control_plane: FunctionsControlPlane, frontend: Frontend, downloa
     return {
         **Functions(control_plane, downloads).operations(),
         **Versions(control_plane).operations(),
+        **Aliases(control_plane).operations(),
         **Account(control_plane).operations(),
         **Tags(control_plane).operations(),
         **Invocations(frontend).operations(),

@@ -10,7 +10,7 @@ from collections.abc import Mapping
 from typing import Any, Final
 
 from lambent.aws.support import YES as _YES
-from lambent.aws.support import Effect, Member, Support
+from lambent.aws.support import Effect, Member, Support, effective
 from lambent.aws.support import refused as _no
 from lambent.aws.support import without_effect as _idle
 from lambent.model.errors import InvalidParameterValueException
@@ -64,6 +64,9 @@ _CODE: Final[Mapping[str, Member]] = {
 
 _PAGE: Final[Mapping[str, Member]] = {"Marker": _YES, "MaxItems": _YES}
 
+_ALIAS: Final = effective("FunctionName", "Name", "FunctionVersion", "Description")
+_ROUTING: Final = effective("RoutingConfig", "RoutingConfig.AdditionalVersionWeights")
+
 SUPPORT: Final[Support] = {
     "CreateFunction": {
         **_SHARED_CONFIGURATION,
@@ -102,6 +105,11 @@ SUPPORT: Final[Support] = {
         "PublishTo": _no(),
     },
     "ListVersionsByFunction": {**_PAGE, "FunctionName": _YES},
+    "CreateAlias": {**_ALIAS, **_ROUTING},
+    "GetAlias": {"FunctionName": _YES, "Name": _YES},
+    "UpdateAlias": {**_ALIAS, **_ROUTING, "RevisionId": _YES},
+    "DeleteAlias": {"FunctionName": _YES, "Name": _YES},
+    "ListAliases": {**_PAGE, "FunctionName": _YES, "FunctionVersion": _YES},
     "GetAccountSettings": {},
     "ListTags": {"Resource": _YES},
     "TagResource": {"Resource": _YES, "Tags": _YES},
