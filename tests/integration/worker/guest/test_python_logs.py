@@ -58,7 +58,7 @@ import os, sys, threading
 
 def work(number):
     for index in range(80):
-        print(f"thread {number} line {index}", "x" * (number * 3000))
+        print(f"thread {number} line {index}", "é" * (number * 1500))
 
 def handler(event, context):
     threads = [threading.Thread(target=work, args=(number,)) for number in range(4)]
@@ -90,7 +90,7 @@ async def test_threads_and_forks_do_not_mix_records(start_guest: Any, python_arg
         assert len(whole) == 80
         assert lines <= 80
     total = sum(len(text) for text in texts)
-    written = sum(len(f"thread {n} line {i} ") + n * 3000 + 1 for n in range(6) for i in range(80))
+    written = sum(len(f"thread {n} line {i} ") + n * 1500 + 1 for n in range(6) for i in range(80))
     assert total == written
 
 

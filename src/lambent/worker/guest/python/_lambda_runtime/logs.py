@@ -65,9 +65,14 @@ class FramedSink:
             if not self._shared or len(data) <= _ATOMIC:
                 self._write(_HEADER.pack(kind, len(data), stamp) + data)
                 return
-            for start in range(0, len(data), _ATOMIC):
-                part = data[start : start + _ATOMIC]
+            start = 0
+            while start < len(data):
+                end = start + _ATOMIC
+                while end < len(data) and data[end] & 0xC0 == 0x80:  # not within a character
+                    end -= 1
+                part = data[start:end]
                 self._write(_HEADER.pack(kind, len(part), stamp) + part)
+                start = end
 
     def _write(self, frame):
         written = os.write(self._descriptor, frame)
