@@ -56,7 +56,8 @@ class LinuxBackend:
         return "linux"
 
     def report(self) -> BackendReport:
-        return probe.judge(probe.look(_host_hierarchies()))
+        """Before `start`, what is to be expected; after it, what was had."""
+        return probe.judge(probe.look(self._cgroups.hierarchies if self._running else _host_hierarchies()))
 
     async def start(self) -> None:
         """Raises `SandboxError` when this host cannot run sandboxes."""

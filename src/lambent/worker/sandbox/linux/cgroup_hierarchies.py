@@ -83,6 +83,8 @@ def _key(options: frozenset[str], paths: Mapping[frozenset[str], str]) -> frozen
 
 def _below(root: str, path: str) -> str:
     """`path` relative to a mount whose root is `root`: they differ in containers without a cgroup namespace."""
+    if path.startswith("/.."):  # outside of our cgroup namespace, which the mount point is the root of
+        return ""
     if root != "/" and (path == root or path.startswith(root + "/")):
         path = path[len(root) :]
     return path.lstrip("/")

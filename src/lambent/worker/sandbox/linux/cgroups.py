@@ -21,7 +21,8 @@ from collections.abc import Iterator, Sequence
 from pathlib import Path
 
 from lambent.worker.sandbox.api import SandboxError, SandboxLimits
-from lambent.worker.sandbox.linux.cgroup_hierarchies import WANTED, Hierarchy
+from lambent.worker.sandbox.linux.cgroup_delegation import enable_controllers, give_controllers, leave_leaf
+from lambent.worker.sandbox.linux.cgroup_hierarchies import Hierarchy
 
 logger = logging.getLogger(__name__)
 
@@ -158,29 +159,28 @@ class Cgroups:
 
     def claim(self, noted_in: Path) -> None:
         """Make this server's directory in every hierarchy; what an earlier run left in it is killed and removed.
-        Hierarchies that cannot be written to are left out. Blocks for a moment only if there is something left.
+        Hierarchies that cannot be written to are left out (`probe` says so). Raises `SandboxError` when something else
+        is in the way. Blocks for a moment only if there is something left.
 
         `noted_in`: the file where the directories are noted, for the next run: that one may be started elsewhere in
         the hierarchies.
         """
-        self._remove_noted(noted_in)
-        claimed = []
-        for hierarchy in self._found:
-            base, uses = _enable(hierarchy)
-            if not uses:
-                continue
-            try:
-                _remove_tree(base / self.directory)
-                (base / self.directory).mkdir(exist_ok=True)
-                if hierarchy.version == 2:
-                    _enable_below(base / self.directory, uses)
-            except OSError as error:
-                logger.warning("cgroup hierarchy not usable: %s", error, extra={"directory": str(base)})
-                continue
-            claimed.append((Hierarchy(hierarchy.version, hierarchy.mount_point, hierarchy.own, uses), base))
-        self.hierarchies = tuple(h for h, _ in claimed)
+        try:
+            self._remove_noted(noted_in)
+            claimed = [self._claim_one(h) for h in self._found if os.access(h.own, os.W_OK)]
+        except OSError as error:
+            raise SandboxError(f"cgroups: {error}") from error
+        self.hierarchies = tuple(hierarchy for hierarchy, _ in claimed)
         self._bases = tuple(base for _, base in claimed)
         noted_in.write_text("".join(f"{base / self.directory}\n" for base in self._bases))
+
+    def _claim_one(self, hierarchy: Hierarchy) -> tuple[Hierarchy, Path]:
+        base, uses = enable_controllers(hierarchy)
+        _remove_tree(base / self.directory)
+        (base / self.directory).mkdir(exist_ok=True)
+        if hierarchy.version == 2:
+            give_controllers(base / self.directory, uses)
+        return Hierarchy(hierarchy.version, hierarchy.mount_point, hierarchy.own, uses), base
 
     def _remove_noted(self, noted_in: Path) -> None:
         for line in noted_in.read_text().splitlines() if noted_in.exists() else ():
@@ -209,7 +209,7 @@ class Cgroups:
         for hierarchy, base in zip(self.hierarchies, self._bases, strict=True):
             _remove_tree(base / self.directory)
             if hierarchy.version == 2:
-                _leave_leaf(base)
+                leave_leaf(base)
         self.hierarchies, self._bases = (), ()
 
 
@@ -220,61 +220,6 @@ def _write_limits(path: Path, files: list[tuple[str, str, bool]]) -> None:
         except OSError:
             if required:
                 raise
-
-
-def _enable(hierarchy: Hierarchy) -> tuple[Path, frozenset[str]]:
-    """Where this server's directory can be made, and what can be limited there.
-
-    v2 gives controllers only to children of cgroups without processes of their own (the root excepted). So a server
-    that is alone in its cgroup (a service, a container) moves into a leaf of it; one that shares its cgroup with
-    others' processes (started from a shell) goes below the root of the hierarchy, as container runtimes do.
-    """
-    wanted = hierarchy.uses & WANTED
-    if hierarchy.version == 1 or not wanted:
-        return hierarchy.own, hierarchy.uses
-    if _enable_below(hierarchy.own, wanted) or _move_to_leaf(hierarchy.own, wanted):
-        return hierarchy.own, hierarchy.uses
-    if _enable_below(hierarchy.mount_point, wanted):
-        return hierarchy.mount_point, hierarchy.uses
-    return hierarchy.own, frozenset({"freezer"})
-
-
-def _enable_below(directory: Path, controllers: frozenset[str]) -> bool:
-    content = " ".join(f"+{name}" for name in sorted(controllers & WANTED))
-    if not content:
-        return True
-    try:
-        (directory / "cgroup.subtree_control").write_text(content)
-    except OSError as error:
-        if error.errno not in (errno.EBUSY, errno.EACCES, errno.EPERM, errno.ENOENT, errno.EROFS):
-            raise
-        return False
-    return True
-
-
-_LEAF = "lambent-server"
-
-
-def _move_to_leaf(own: Path, controllers: frozenset[str]) -> bool:
-    try:
-        if (own / "cgroup.procs").read_text().split() != [str(os.getpid())]:
-            return False
-        (own / _LEAF).mkdir(exist_ok=True)
-        (own / _LEAF / "cgroup.procs").write_text(str(os.getpid()))
-    except OSError:
-        return False
-    return _enable_below(own, controllers)
-
-
-def _leave_leaf(own: Path) -> None:
-    if not (own / _LEAF).exists():
-        return
-    try:
-        (own / "cgroup.subtree_control").write_text(" ".join(f"-{name}" for name in sorted(WANTED)))
-        (own / "cgroup.procs").write_text(str(os.getpid()))
-        (own / _LEAF).rmdir()
-    except OSError as error:
-        logger.warning("cgroup not left: %s", error)
 
 
 def _remove_tree(path: Path) -> None:

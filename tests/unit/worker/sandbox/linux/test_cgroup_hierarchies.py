@@ -61,6 +61,11 @@ def test_in_a_container_paths_are_relative_to_the_mounts_root() -> None:
     assert by_use(mountinfo, "5:memory:/docker/abc/below\n") == {"memory": (1, "/sys/fs/cgroup/memory/below")}
 
 
+def test_outside_of_the_cgroup_namespace_the_mount_point_is_used() -> None:
+    mountinfo = "40 30 0:28 / /sys/fs/cgroup/memory rw - cgroup cgroup rw,memory\n"
+    assert by_use(mountinfo, "5:memory:/../other\n") == {"memory": (1, "/sys/fs/cgroup/memory")}
+
+
 def test_mount_points_with_spaces() -> None:
     assert by_use("40 30 0:28 / /odd\\040place rw - cgroup cgroup rw,pids\n", "5:pids:/\n") == {
         "pids": (1, "/odd place")

@@ -203,6 +203,51 @@ def test_v2_sharing_its_cgroup_it_goes_below_the_root(
     assert not (own / "lambent-server").exists()
 
 
+def test_v2_in_a_container_everything_that_is_to_be_seen_moves_into_a_leaf_and_back(
+    root: Path, tree: V2Tree, tmp_path: Path, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    tree.populate(root)
+    (root / "cgroup.procs").write_text("1\n17\n0\n")
+    moved: list[tuple[str, str]] = []
+    refuse_writing(monkeypatch, root / "cgroup.subtree_control", until=root / "lambent-server")
+    real = Path.write_text
+
+    def write_text(path: Path, data: str, *args: object) -> int:
+        if path.name == "cgroup.procs":
+            moved.append((path.parent.name, data))
+        return real(path, data)
+
+    monkeypatch.setattr(Path, "write_text", write_text)
+    cgroups = v2(root)
+    cgroups.claim(noted_in=tmp_path / "noted")
+    assert cgroups.uses == ALL
+    assert moved == [("lambent-server", "1"), ("lambent-server", "17")]
+    cgroups.close()
+    assert not (root / "lambent-server").exists()
+
+
+def test_v2_without_controllers_only_freezes(
+    root: Path, tree: V2Tree, tmp_path: Path, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    refuse_writing(monkeypatch, root / "cgroup.subtree_control")
+    own = root / "session.scope"
+    own.mkdir()
+    (own / "cgroup.subtree_control").unlink()
+    (own / "cgroup.procs").write_text("1\n")
+    refuse_writing(monkeypatch, own / "cgroup.subtree_control")
+    cgroups = v2(root, own)
+    cgroups.claim(noted_in=tmp_path / "noted")
+    assert cgroups.uses == {"freezer"}
+
+
+def test_what_cannot_be_removed_is_an_error(root: Path, tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> None:
+    (root / instance_directory("an instance")).mkdir()
+    monkeypatch.setattr("lambent.worker.sandbox.linux.cgroups._REMOVE_ATTEMPTS", 2)
+    monkeypatch.setattr(Path, "rmdir", lambda path: (_ for _ in ()).throw(OSError(16, "Device or resource busy")))
+    with pytest.raises(SandboxError, match="stays busy"):
+        Cgroups("an instance", [Hierarchy(1, root, root, ALL)]).claim(noted_in=tmp_path / "noted")
+
+
 async def test_v1_frozen_is_thawed_to_die(root: Path, tmp_path: Path) -> None:
     cgroups = Cgroups("an instance", [Hierarchy(1, root, root, frozenset({"freezer"}))])
     cgroups.claim(noted_in=tmp_path / "noted")
