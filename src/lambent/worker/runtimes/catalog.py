@@ -22,6 +22,8 @@ from lambent.worker.sandbox.api import Bind
 # Where the bootstrap of a provided runtime is looked for, in AWS's order.
 PROVIDED_BOOTSTRAPS = ("/var/task/bootstrap", "/opt/bootstrap")
 
+EXEC_WRAPPER = "AWS_LAMBDA_EXEC_WRAPPER"
+
 _SYSTEM_PREFIXES = ("/", "/usr", "/usr/local")
 _COMMON_ENV = {
     "LANG": "en_US.UTF-8",
@@ -90,6 +92,13 @@ def provided_argv(code: Path, layers: Sequence[Path] = ()) -> tuple[str, ...] | 
         if any((tree / "bootstrap").is_file() for tree in trees):
             return (inside,)
     return None
+
+
+def wrapped_argv(argv: Sequence[str]) -> tuple[str, ...]:
+    """How a managed runtime starts when the function sets AWS_LAMBDA_EXEC_WRAPPER: the wrapper gets the runtime's
+    command as its arguments (https://docs.aws.amazon.com/lambda/latest/dg/runtimes-modify.html). As on AWS a shell
+    starts it, which says why it cannot, and ends with status 126 or 127."""
+    return ("/bin/sh", "-c", f'exec "${EXEC_WRAPPER}" "$@"', "sh", *argv)
 
 
 def invalid_entrypoint_message(request_id: str) -> str:
@@ -194,7 +203,7 @@ class RuntimeCatalog:
             binds=(*prefix_binds, packages, guest),
             directories=("/opt",),
             argv=(f"/var/lang/bin/{name}", "-S", "/var/runtime/bootstrap.py"),
-            env={**_COMMON_ENV, "PYTHONPATH": "/var/runtime"},
+            env={**_COMMON_ENV, "PYTHONPATH": "/var/runtime", "_LAMBENT_LAYERS": "/opt"},
             sdk_dir=sdk,
         )
 
@@ -225,7 +234,7 @@ class RuntimeCatalog:
                 "/var/lang/bin/node",
                 "--expose-gc",
                 "--max-http-header-size=81920",
-                "/var/runtime/index.mjs",
+                "/var/runtime/index.cjs",
             ),
             env={**_COMMON_ENV, "NODE_PATH": f"{node_path}:/var/runtime:/var/task"},
             sdk_dir=sdk,

@@ -40,7 +40,7 @@ def found_argvs(language: str) -> dict[str, list[str]]:
         for path in candidates(known, layout, os.environ):
             interpreter = ask_directly(known.language, path)
             if interpreter is not None and interpreter.is_version(known.version):
-                entry = "python/bootstrap.py" if language == "python" else "node/index.mjs"
+                entry = "python/bootstrap.py" if language == "python" else "node/index.cjs"
                 flags = ["-S"] if language == "python" else []
                 found[known.name] = [str(path), *flags, str(GUEST / entry)]
                 break

@@ -156,7 +156,7 @@ async def test_failures_to_initialise(
     assert answer.headers["lambda-runtime-function-error-type"] == kind
     assert list(answer.json) == ["errorType", "errorMessage", "trace"]
     assert answer.json["errorType"] == kind
-    runtime = node_argv[-1].removesuffix("/index.mjs")
+    runtime = node_argv[-1].removesuffix("/index.cjs")
     assert answer.json["errorMessage"].startswith(message.replace("RUNTIME", runtime).replace("TASK", str(guest.task)))
     title = "\t-\tERROR\tInit Error \t{" if modern(node_argv) else "\tundefined\tERROR\tUncaught Exception \t{"
     assert f'{title}"errorType":"{kind}"' in guest.texts()[0]

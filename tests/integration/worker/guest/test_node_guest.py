@@ -4,6 +4,7 @@ from __future__ import annotations
 
 import json
 import re
+import subprocess
 import time
 from typing import Any
 
@@ -12,14 +13,8 @@ import pytest
 
 def modern(node_argv: list[str]) -> bool:
     """From Node.js 24 on AWS's runtime has no callbacks."""
-    return node_argv[-1].endswith("index.mjs") and major_of(node_argv) >= 24
-
-
-def major_of(node_argv: list[str]) -> int:
-    import subprocess
-
     version = subprocess.run([node_argv[0], "--version"], capture_output=True, text=True, check=True).stdout
-    return int(version[1:].split(".")[0])
+    return int(version[1:].split(".")[0]) >= 24
 
 
 ASYNC = """

@@ -170,7 +170,7 @@ def test_node_gets_heap_limits_below_the_functions_memory(tmp_path: Path) -> Non
         pytest.skip("no Node.js on this machine")
     command = node.command(1000)
     assert command[0] == "/var/lang/bin/node"
-    assert command[-3:] == ("--max-semi-space-size=33", "--max-old-space-size=900", "/var/runtime/index.mjs")
+    assert command[-3:] == ("--max-semi-space-size=33", "--max-old-space-size=900", "/var/runtime/index.cjs")
     assert node.command(1000, "--max_old_space_size=100") == node.argv
     assert [bind.target for bind in node.binds][-1] == "/var/runtime"
     assert (node.binds[-1].source / "node_modules").is_dir()

@@ -71,8 +71,9 @@ function nested(object, name) {
 
 // NODE_PATH leads require() to the modules of layers and to the SDK. import ignores it: the SDK is found at
 // /var/node_modules, layers only through hooks, which cost time and are installed only when a layer has modules.
+const OF_LAYERS = /\/nodejs(\/node\d+)?\/node_modules$/; // below /opt, wherever that is without isolation
 function usePathsOfLayers() {
-  const layers = (process.env.NODE_PATH || "").split(":").filter((entry) => entry.startsWith("/opt/"));
+  const layers = (process.env.NODE_PATH || "").split(":").filter((entry) => OF_LAYERS.test(entry));
   if (layers.some((entry) => existsSync(entry))) require("./layers.cjs").install(layers.filter((entry) => existsSync(entry)));
 }
 

@@ -29,17 +29,18 @@ def main():
     environ = os.environ
     runtime_dir = environ.get("LAMBDA_RUNTIME_DIR", "/var/runtime")
     task_root = environ.get("LAMBDA_TASK_ROOT", "/var/task")
+    layers_dir = environ.pop("_LAMBENT_LAYERS", "/opt")  # elsewhere without isolation
     log = FunctionLog(environ)
     client = RuntimeApiClient(environ["AWS_LAMBDA_RUNTIME_API"])
     marshaller = Marshaller()
-    handler = _initialise(environ, task_root, runtime_dir, log, client, marshaller)
+    handler = _initialise(environ, task_root, runtime_dir, layers_dir, log, client, marshaller)
     _serve(handler, Function(environ), log, client, marshaller)
 
 
-def _initialise(environ, task_root, runtime_dir, log, client, marshaller):
+def _initialise(environ, task_root, runtime_dir, layers_dir, log, client, marshaller):
     """The handler. When there is none, tell so and exit with status 1."""
     try:
-        search_path.prepare(task_root, runtime_dir)
+        search_path.prepare(task_root, runtime_dir, layers_dir)
         return load(environ.get("_HANDLER", ""))
     except FaultError as fault:
         failure, _ = describe_fault(fault, None)

@@ -8,11 +8,11 @@ import os
 import sys
 
 
-def prepare(task_root, runtime_dir):
+def prepare(task_root, runtime_dir, layers_dir="/opt"):
     """Set `sys.path` in AWS's order and run what `site` would have run."""
     version = "python%d.%d" % sys.version_info[:2]
     site_packages = "%s/lib/%s/site-packages" % (sys.prefix, version)
-    layers = ["/opt/python/lib/%s/site-packages" % version, "/opt/python"]
+    layers = ["%s/python/lib/%s/site-packages" % (layers_dir, version), "%s/python" % layers_dir]
     given = os.environ.get("PYTHONPATH")
     own_path = bool(given) and given != runtime_dir  # a PYTHONPATH of the function replaces the layers' directories
     inherited = _without(sys.path, {runtime_dir, site_packages})

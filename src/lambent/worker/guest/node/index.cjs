@@ -1,11 +1,10 @@
-// Entry point of the Node.js runtimes, run as `/var/lang/bin/node [options] /var/runtime/index.mjs`.
+// Entry point of the Node.js runtimes, run as `/var/lang/bin/node [options] /var/runtime/index.cjs`.
 //
 // Behaves as AWS's runtime interface client: up to Node.js 22 callbacks and promises, from 24 on promises only. Knows
-// Node.js and the files beside it.
+// Node.js and the files beside it. CommonJS, because starting with a module takes 5 ms more (measured on Node.js 20).
+"use strict";
 
-import { createRequire } from "node:module";
-
-const require = createRequire(import.meta.url);
+const { createRequire } = require("node:module");
 const { RuntimeApi } = require("./client.cjs");
 const { runtimeError, unhandledRejection, payloadOf, xrayCause } = require("./errors.cjs");
 const { patchConsole, setInvocation } = require("./logs.cjs");
@@ -148,8 +147,9 @@ function checkHandler(handler) {
 
 async function loadHandler() {
   const { load } = require("./loader.cjs");
+  const requireFrom = createRequire(`${__dirname}/index.mjs`); // the name that AWS's has in "Require stack" messages
   const importModule = (path) => import(path);
-  return checkHandler(await load(process.env.LAMBDA_TASK_ROOT, process.env._HANDLER, require, importModule, MODERN));
+  return checkHandler(await load(process.env.LAMBDA_TASK_ROOT, process.env._HANDLER, requireFrom, importModule, MODERN));
 }
 
 // Up to Node.js 22, errors nobody caught are reported as the result of the invocation, or of the initialisation.
@@ -188,7 +188,12 @@ async function main() {
   try {
     runtime.handler = await loadHandler();
   } catch (error) {
-    if (!MODERN) throw error; // for the listener above
+    if (!MODERN) {
+      setImmediate(() => {
+        throw error; // for the listener above
+      });
+      return;
+    }
     logError("Init Error", error);
     await new Promise((resolve) => failInit(client, error, resolve));
     process.exit(1);
@@ -196,4 +201,4 @@ async function main() {
   runtime.start(); // not awaited: the process may end with an unsettled promise of the function
 }
 
-await main();
+main();
