@@ -124,7 +124,7 @@ class FakeSandbox:
         """CPU time is not limited here."""
 
     def kill(self) -> None:
-        self.process.exit(SandboxExit(signal=signal.SIGKILL, killed=True))
+        self.process.exit(SandboxExit(signal=int(signal.SIGKILL), killed=True))
 
     def memory_peak_bytes(self) -> int:
         return self.memory_bytes

@@ -2,7 +2,7 @@
 
 Theory of operation. Two kinds of process besides the sandboxes:
 
-- The *server* (`backend`, `spawner_client`, `sandbox`, `cgroups`, `probe`, `seccomp`): asyncio, never forks. It makes
+- The *server* (`backend`, `spawner_client`, `sandbox`, `cgroup*`, `probe`, `seccomp`): asyncio, never forks. It makes
   the cgroups and the pipes, asks a spawner for a sandbox, holds a pidfd of each and ends them.
 - One *spawner* per template (`spawner`, `rootfs`, `enter`, `syscalls`, `wire`): a small single-threaded process that
   builds the template's root file system once in its own mount namespace, as real root, and moves into it. Every

@@ -150,7 +150,7 @@ class LinuxSandbox:
 
 def _exit(status: int | None, *, oom_killed: bool, kill_wanted: bool) -> SandboxExit:
     if status is None:
-        return SandboxExit(signal=signal.SIGKILL, oom_killed=oom_killed, killed=True)
+        return SandboxExit(signal=int(signal.SIGKILL), oom_killed=oom_killed, killed=True)
     if os.WIFSIGNALED(status):
         number = os.WTERMSIG(status)
         return SandboxExit(signal=number, oom_killed=oom_killed, killed=kill_wanted and number == signal.SIGKILL)

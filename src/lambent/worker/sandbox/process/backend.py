@@ -65,15 +65,17 @@ class ProcessBackend:
             self._launching.remove(spec.sandbox_id)
         self._sandboxes[spec.sandbox_id] = (template, sandbox)
         try:
-            failure = await _read_all(ready)
+            answer = await _read_all(ready)
         except BaseException:
             sandbox.kill()
             sandbox.close_handed_out()
             raise
-        if failure:
+        if answer != b"+":
+            sandbox.kill()
             sandbox.close_handed_out()
             await sandbox.wait()
-            raise SandboxError(f"sandbox {spec.sandbox_id}: {failure.decode(errors='replace')}")
+            why = answer.removeprefix(b"+").decode(errors="replace") or "its supervisor died"
+            raise SandboxError(f"sandbox {spec.sandbox_id}: {why}")
         return sandbox
 
     async def release(self, template: SandboxTemplate) -> None:

@@ -110,7 +110,7 @@ class ProcessSandbox:
 
     def _describe(self, status: int | None) -> SandboxExit:
         if status is None:  # the supervisor was killed; the program, its child, got its parent-death signal
-            return SandboxExit(signal=signal.SIGKILL, killed=True)
+            return SandboxExit(signal=int(signal.SIGKILL), killed=True)
         if os.WIFSIGNALED(status):
             number = os.WTERMSIG(status)
             return SandboxExit(signal=number, killed=self._kill_wanted and number == signal.SIGKILL)

@@ -2,7 +2,8 @@
 only: `python -I -S supervisor.py READY_FD STATUS_FD`, with its orders on standard input (one marshalled dict, then
 end of file when the server dies or wants it to end).
 
-READY_FD: end of file when the program was executed, or why it was not. STATUS_FD: the program's wait status, 4 bytes.
+READY_FD: "+" and end of file when the program was executed; anything else when it was not, at the end why.
+STATUS_FD: the program's wait status, 4 bytes.
 """
 
 from __future__ import annotations
@@ -116,6 +117,7 @@ def _execute(orders: dict[str, Any], ready: int, status_fd: int) -> NoReturn:
         os.dup2(orders["output"], 2)
         ready = _arrange(orders, ready)
         os.chdir(orders["cwd"])
+        os.write(ready, b"+")
         os.execve(orders["argv"][0], orders["argv"], orders["env"])  # noqa: S606 - that is the point
     except OSError as error:
         os.write(ready, f"execute {os.fsdecode(orders['argv'][0])}: {error.strerror}".encode())
