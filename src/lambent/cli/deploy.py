@@ -20,6 +20,7 @@ from lambent.cli.printing import print_json
 from lambent.packaging.build import BuildError, zip_directory
 
 DEFAULT_ROLE = "lambent-default-role"
+WAIT = {"Delay": 0.05, "MaxAttempts": 2400}  # two minutes, asking so often that deploying feels immediate
 LOOKING_S = 3.0  # a server just started is still looking for runtimes; asking makes it look for new ones
 _TRUST = {
     "Version": "2012-10-17",
@@ -47,7 +48,7 @@ def run(options: Namespace) -> int:
         if existing is None:
             role = options.role or _default_role(options)
             functions.create_function(FunctionName=name, Role=role, Code={"ZipFile": archive}, **settings)
-            functions.get_waiter("function_active_v2").wait(FunctionName=name, WaiterConfig={"Delay": 1})
+            functions.get_waiter("function_active_v2").wait(FunctionName=name, WaiterConfig=WAIT)
         else:
             _update(functions, name, archive, settings | ({"Role": options.role} if options.role else {}))
         result = functions.get_function_configuration(FunctionName=name)
@@ -63,10 +64,10 @@ def run(options: Namespace) -> int:
 
 def _update(functions: Any, name: str, archive: bytes, settings: dict[str, Any]) -> None:
     functions.update_function_code(FunctionName=name, ZipFile=archive)
-    functions.get_waiter("function_updated_v2").wait(FunctionName=name, WaiterConfig={"Delay": 1})
+    functions.get_waiter("function_updated_v2").wait(FunctionName=name, WaiterConfig=WAIT)
     if settings:
         functions.update_function_configuration(FunctionName=name, **settings)
-        functions.get_waiter("function_updated_v2").wait(FunctionName=name, WaiterConfig={"Delay": 1})
+        functions.get_waiter("function_updated_v2").wait(FunctionName=name, WaiterConfig=WAIT)
 
 
 def _archive(path: Path) -> bytes:

@@ -29,6 +29,7 @@ from lambent.testing.packages import zip_of
 
 START_TIMEOUT_S = 20.0
 STOP_TIMEOUT_S = 60.0
+_WAIT = {"Delay": 0.02, "MaxAttempts": 2000}
 ROLE = "arn:aws:iam::000000000000:role/test"
 
 
@@ -137,7 +138,7 @@ class RunningServer:
         request = {"Runtime": "python3.11", "Handler": "app.handler", "Role": ROLE, "MemorySize": 256} | settings
         functions = self.client("lambda")
         created: dict[str, Any] = functions.create_function(FunctionName=name, Code={"ZipFile": archive}, **request)
-        functions.get_waiter("function_active_v2").wait(FunctionName=name, WaiterConfig={"Delay": 1})
+        functions.get_waiter("function_active_v2").wait(FunctionName=name, WaiterConfig=_WAIT)
         return created
 
     def invoke(self, name: str, event: object = None, **parameters: Any) -> Invoked:
