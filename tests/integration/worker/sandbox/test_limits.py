@@ -79,6 +79,24 @@ print(time.process_time())
     assert float(ran.text) < 0.40  # of one second; what the host leaves of it is no concern here
 
 
+async def test_cpu_share_can_be_changed(lab: Any) -> None:
+    script = """
+import time
+while True:
+    end, start = time.monotonic() + 0.4, time.process_time()
+    while time.monotonic() < end: pass
+    print(time.process_time() - start, flush=True)
+"""
+    sandbox = await lab.launch_python(script, cpus=2.0)
+    await lab.line(sandbox)
+    sandbox.limit_cpus(0.1)
+    await lab.line(sandbox)  # partly before, partly after
+    assert float(await lab.line(sandbox)) < 0.15
+    sandbox.kill()
+    await lab.finish(sandbox)
+    sandbox.limit_cpus(1.0)
+
+
 async def test_a_frozen_sandbox_does_nothing_until_it_is_thawed(lab: Any) -> None:
     sandbox = await lab.launch_python(COUNT)
     await lab.line(sandbox)

@@ -260,6 +260,27 @@ async def test_v1_frozen_is_thawed_to_die(root: Path, tmp_path: Path) -> None:
     assert state.read_text() == "THAWED"
 
 
+async def test_v1_a_share_beyond_what_the_cgroup_above_has_is_left_to_that(
+    root: Path, tmp_path: Path, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    cgroups = Cgroups("an instance", [Hierarchy(1, root, root, frozenset({"cpu"}))])
+    cgroups.claim(noted_in=tmp_path / "noted")
+    sandbox = cgroups.create("s1", LIMITS)
+    sandbox.limit_cpu(0.5)
+    quota = root / cgroups.directory / "s1" / "cpu.cfs_quota_us"
+    assert quota.read_text() == "10000"
+    real = Path.write_text
+
+    def write_text(path: Path, data: str, *args: object) -> int:
+        if path == quota:
+            raise OSError(22, "Invalid argument")
+        return real(path, data)
+
+    monkeypatch.setattr(Path, "write_text", write_text)
+    sandbox.limit_cpu(4.0)
+    assert quota.read_text() == "10000"
+
+
 async def test_without_cgroups_nothing_is_limited_or_measured(tmp_path: Path) -> None:
     cgroups = Cgroups("an instance", [])
     cgroups.claim(noted_in=tmp_path / "noted")

@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import errno
+import functools
 import os
 import struct
 from collections.abc import Sequence
@@ -17,11 +18,16 @@ ARCHITECTURE = {"x86_64": 0xC000003E, "aarch64": 0xC00000B7}
 NUMBERS = {"x86_64": syscall_numbers.X86_64, "aarch64": syscall_numbers.AARCH64}
 
 
+@functools.cache
+def instructions(machine: str) -> list[tuple[int, int, int, int]]:
+    return list(struct.iter_unpack("<HBBI", build_filter(machine)))
+
+
 def verdict(machine: str, number: int, arguments: Sequence[int] = (), architecture: int | None = None) -> int | str:
     """The error number that the filter answers with, or "allowed"."""
     padded = [*arguments, 0, 0, 0, 0, 0, 0][:6]
     data = struct.pack("<IIQ6Q", number, architecture or ARCHITECTURE[machine], 0, *padded)
-    program = list(struct.iter_unpack("<HBBI", build_filter(machine)))
+    program = instructions(machine)
     accumulator, at = 0, 0
     for _ in range(len(program) + 1):
         code, if_true, if_false, operand = program[at]
