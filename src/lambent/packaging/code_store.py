@@ -3,6 +3,7 @@
     ROOT/archives/DIGEST.zip   the archive as it was uploaded; synced before `add_zip` returns
     ROOT/trees/DIGEST/         what it unpacks to
     ROOT/synced/DIGEST         empty; says that the tree was synced too
+    ROOT/merged/NAME/          what several layers make together, for as long as this process runs (see `layers`)
     ROOT/incoming/             what is being made or removed; emptied at start
 
 A record that refers to a digest is written after `add_zip` returned, so what it needs must be durable by then, at the
@@ -26,7 +27,7 @@ import logging
 import os
 import re
 import time
-from collections.abc import Collection
+from collections.abc import Collection, Sequence
 from dataclasses import dataclass
 from pathlib import Path
 from typing import Final
@@ -34,6 +35,7 @@ from typing import Final
 from lambent.model.errors import InvalidParameterValueException, request_entity_too_large
 from lambent.model.limits import UNZIPPED_MAX_BYTES, ZIPPED_DIRECT_MAX_BYTES
 from lambent.packaging.extract import remove_tree, sync, sync_tree, write_all, write_tree
+from lambent.packaging.layers import merged_name, write_merged
 from lambent.packaging.tree_plan import TreePlan, plan_tree
 from lambent.packaging.zip_format import BadZipError, contents, read_entries
 
@@ -69,10 +71,12 @@ class CodeStore:
         self._archives = root / "archives"
         self._trees = root / "trees"
         self._synced = root / "synced"
+        self._merged = root / "merged"
         self._incoming = root / "incoming"
         self._pending_grace_s = pending_grace_s
         self._names = itertools.count()
         self._adding: dict[str, asyncio.Future[StoredPackage]] = {}
+        self._merging: dict[str, asyncio.Future[None]] = {}
         self._added_at: dict[str, float] = {}
         self._unsynced: set[str] = set()
         self._syncing = asyncio.Lock()
@@ -84,17 +88,18 @@ class CodeStore:
 
     async def close(self) -> None:
         """Finish what is being added and sync the trees, so that the next start has nothing to make anew."""
-        await asyncio.gather(*self._adding.values(), return_exceptions=True)
+        await asyncio.gather(*self._adding.values(), *self._merging.values(), return_exceptions=True)
         await self._sync_trees()
 
-    async def add_zip(self, archive: bytes) -> StoredPackage:
+    async def add_zip(self, archive: bytes, *, max_bytes: int = ZIPPED_DIRECT_MAX_BYTES) -> StoredPackage:
         """Store a package; when this returns, its archive survives a crash and its tree is there.
 
-        Raises InvalidParameterValueException and RequestEntityTooLargeException in AWS's words, CodeStorageFullError.
-        A caller cancelled meanwhile leaves the package to be collected.
+        `max_bytes`: how large the archive itself may be (one that came through S3 may be larger). Raises
+        InvalidParameterValueException and RequestEntityTooLargeException in AWS's words, CodeStorageFullError. A
+        caller cancelled meanwhile leaves the package to be collected.
         """
-        if len(archive) > ZIPPED_DIRECT_MAX_BYTES:
-            raise request_entity_too_large(f"Zipped size must be smaller than {ZIPPED_DIRECT_MAX_BYTES} bytes")
+        if len(archive) > max_bytes:
+            raise request_entity_too_large(f"Zipped size must be smaller than {max_bytes} bytes")
         if len(archive) <= _HASHED_INLINE_BYTES:
             digest = _digest(archive)
         else:
@@ -110,6 +115,29 @@ class CodeStore:
         """The directory of a stored package's files. Treat it as read-only; ValueError if this is no digest."""
         return self._trees / _checked(digest)
 
+    async def merged(self, digests: Sequence[str]) -> Path:
+        """The directory of what these layers, stored packages all, make together, extracted in this order.
+
+        Made when it is first asked for. Read-only, as `tree`. Raises OSError, CodeStorageFullError, ValueError (no
+        digests).
+        """
+        trees = [self.tree(digest) for digest in digests]
+        if not trees:
+            raise ValueError("No layers to merge")
+        if len(trees) == 1:
+            return trees[0]
+        name = merged_name(digests)
+        self._added_at[name] = time.monotonic()
+        target = self._merged / name
+        if not target.exists():
+            merging = self._merging.get(name)
+            if merging is None:
+                merging = asyncio.ensure_future(asyncio.to_thread(self._merge, trees, target))
+                self._merging[name] = merging
+                merging.add_done_callback(lambda done: self._was_merged(name, done))
+            await asyncio.shield(merging)
+        return target
+
     def archive(self, digest: str) -> Path:
         """The archive of a stored package, byte for byte as uploaded. ValueError if this is no digest."""
         return self._archives / f"{_checked(digest)}.zip"
@@ -117,15 +145,18 @@ class CodeStore:
     async def collect(self, in_use: Collection[str]) -> list[str]:
         """Remove all packages but these, those being added and those added a moment ago; returns what was removed.
 
-        `in_use` must also name the packages of environments that still run. Takes as long as removing and syncing
-        trees does: not for a request to wait for.
+        `in_use` must also name the packages of environments that still run, and merged trees by their name (see
+        `layers.digests_needed`). Takes as long as removing and syncing trees does: not for a request to wait for.
         """
         removed = []
         async with self._syncing:
             # Without an await from here on, so that nobody adds one of them in between; only the renames are done.
-            for digest in self._stored() - self._spared() - set(in_use):
+            spared = self._spared().union(in_use)
+            for digest in self._stored() - spared:
                 self._discard(digest)
                 removed.append(digest)
+            for path in [path for path in self._merged.iterdir() if path.name not in spared]:
+                path.rename(self._removed_name())
         await asyncio.to_thread(self._empty_incoming, "removed-*")
         await self._sync_trees()
         return sorted(removed)
@@ -135,12 +166,17 @@ class CodeStore:
         if not done.cancelled() and done.exception() is None:
             self._added_at[digest] = time.monotonic()
 
+    def _was_merged(self, name: str, done: asyncio.Future[None]) -> None:
+        del self._merging[name]
+        if not done.cancelled() and (error := done.exception()) is not None:
+            logger.warning("layers cannot be merged", extra={"merged": name, "reason": str(error)})
+
     def _spared(self) -> set[str]:
         now = time.monotonic()
         self._added_at = {
             digest: added for digest, added in self._added_at.items() if added + self._pending_grace_s > now
         }
-        return {*self._adding, *self._added_at}
+        return {*self._adding, *self._merging, *self._added_at}
 
     def _stored(self) -> set[str]:
         return {path.stem for path in self._archives.iterdir() if _DIGEST.fullmatch(path.stem)}
@@ -151,7 +187,10 @@ class CodeStore:
         self.archive(digest).unlink(missing_ok=True)
         self._unsynced.discard(digest)
         if self.tree(digest).exists():
-            self.tree(digest).rename(self._incoming / f"removed-{next(self._names)}")
+            self.tree(digest).rename(self._removed_name())
+
+    def _removed_name(self) -> Path:
+        return self._incoming / f"removed-{next(self._names)}"
 
     # Below: on threads.
 
@@ -184,6 +223,18 @@ class CodeStore:
         finally:
             remove_tree(work)
 
+    def _merge(self, trees: Sequence[Path], target: Path) -> None:
+        work = self._incoming / f"merging-{next(self._names)}"
+        try:
+            write_merged(trees, work)
+            work.rename(target)
+        except OSError as error:
+            if error.errno in _NO_ROOM:
+                raise CodeStorageFullError(f"Cannot merge layers in {self._root}: {error.strerror}") from error
+            raise
+        finally:
+            remove_tree(work)
+
     def _keep_archive(self, archive: bytes, digest: str, new: Path) -> None:
         with new.open("xb", buffering=0) as file:
             write_all(file.fileno(), archive)
@@ -205,6 +256,7 @@ class CodeStore:
             (self._trees, 0o711),
             (self._archives, 0o700),
             (self._synced, 0o700),
+            (self._merged, 0o711),
             (self._incoming, 0o700),
         ):
             directory.mkdir(parents=True, exist_ok=True)
@@ -212,6 +264,9 @@ class CodeStore:
         sync(self._root)
         sync(self._root.parent)
         self._empty_incoming("*")
+        # Never synced, and perhaps of trees that are made anew below. The first `collect` removes them.
+        for path in self._merged.iterdir():
+            path.rename(self._removed_name())
         stored = self._stored()
         for path in (*self._trees.iterdir(), *self._synced.iterdir()):
             if path.name not in stored:

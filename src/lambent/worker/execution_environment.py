@@ -12,7 +12,7 @@ import asyncio
 import logging
 import math
 import time
-from collections.abc import Callable, Coroutine
+from collections.abc import Awaitable, Callable, Coroutine
 from dataclasses import dataclass, field
 
 from lambent.http.limits import HttpLimits
@@ -74,6 +74,10 @@ class NoEntrypoint:
     looked_for: tuple[str, ...]
 
 
+MakePlan = Callable[[], Awaitable[SessionPlan | NoEntrypoint]]
+"""What to launch. Asked for at each launch; raises SandboxError."""
+
+
 @dataclass(slots=True)
 class _Current:
     """The invocation being handled."""
@@ -90,7 +94,7 @@ class ExecutionEnvironment:
     def __init__(
         self,
         spec: EnvironmentSpec,
-        plan: SessionPlan | NoEntrypoint,
+        plan: SessionPlan | NoEntrypoint | MakePlan,
         runtime_version: RuntimeVersion,
         backend: SandboxBackend,
         output: OutputLog,
@@ -231,10 +235,11 @@ class ExecutionEnvironment:
 
     async def _launch(self) -> Session:
         self._init_started_ns = time.monotonic_ns()
-        if isinstance(self._plan, NoEntrypoint):
-            raise _NoEntrypointError(self._plan.looked_for)
+        plan = await self._plan() if callable(self._plan) else self._plan
+        if isinstance(plan, NoEntrypoint):
+            raise _NoEntrypointError(plan.looked_for)
         self._session = await Session.launch(
-            self._plan, self, self._backend, self._output, self._endpoints, self._settings.runtime_api_limits
+            plan, self, self._backend, self._output, self._endpoints, self._settings.runtime_api_limits
         )
         return self._session
 

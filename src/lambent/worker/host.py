@@ -28,8 +28,22 @@ from lambent.worker.execution_environment import (
 )
 from lambent.worker.output import OutputLog
 from lambent.worker.ports import CodeTrees, EndpointHost, EnvironmentIdentity, LogSink
-from lambent.worker.runtimes.catalog import PROVIDED_BOOTSTRAPS, Runtime, RuntimeCatalog, provided_argv
-from lambent.worker.sandbox.api import Bind, SandboxBackend, SandboxLimits, SandboxSpec, SandboxTemplate
+from lambent.worker.runtimes.catalog import (
+    EXEC_WRAPPER,
+    PROVIDED_BOOTSTRAPS,
+    Runtime,
+    RuntimeCatalog,
+    provided_argv,
+    wrapped_argv,
+)
+from lambent.worker.sandbox.api import (
+    Bind,
+    SandboxBackend,
+    SandboxError,
+    SandboxLimits,
+    SandboxSpec,
+    SandboxTemplate,
+)
 from lambent.worker.session import SessionPlan
 from lambent.worker.variables import RUNTIME_API_PORT, TELEMETRY_FD, environment_variables
 
@@ -99,7 +113,7 @@ class LocalWorker:
         stream = LogStreamId(spec.function.account, spec.function.region, spec.log_group, spec.log_stream)
         environment = ExecutionEnvironment(
             spec,
-            self._plan(spec, runtime),
+            lambda: self._plan(spec, runtime),
             RuntimeVersion(
                 runtime.version_label, f"arn:aws:lambda:{spec.function.region}::runtime:{runtime.version_hash}"
             ),
@@ -157,12 +171,13 @@ class LocalWorker:
             return LaunchFailure(LaunchFailureKind.RUNTIME_MISSING, self._catalog.missing_message(spec.runtime))
         return None
 
-    def _plan(self, spec: EnvironmentSpec, runtime: Runtime) -> SessionPlan | NoEntrypoint:
+    async def _plan(self, spec: EnvironmentSpec, runtime: Runtime) -> SessionPlan | NoEntrypoint:
         tree = self._code.tree(spec.code_digest)
-        argv = _argv(spec, runtime, tree)
+        layers = await self._merged_layers(spec)
+        argv = _argv(spec, runtime, tree, layers)
         if argv is None:
             return NoEntrypoint(PROVIDED_BOOTSTRAPS)
-        template = self._templates.setdefault(spec.template, _template(spec.template, runtime, tree))
+        template = self._templates.setdefault(spec.template, _template(spec.template, runtime, tree, layers))
         return SessionPlan(
             template=template,
             sandbox=SandboxSpec(
@@ -188,6 +203,15 @@ class LocalWorker:
             ),
             identity=EnvironmentIdentity(spec.environment_id, spec.function, spec.credentials),
         )
+
+    async def _merged_layers(self, spec: EnvironmentSpec) -> Path | None:
+        """What is at /opt, if anything."""
+        if not spec.layer_digests:
+            return None
+        try:
+            return await self._code.merged(spec.layer_digests)
+        except OSError as error:
+            raise SandboxError(f"the layers of {spec.template} cannot be merged: {error}") from error
 
     def _hold_template(self, name: str) -> None:
         self._template_users[name] += 1
@@ -223,16 +247,18 @@ class LocalWorker:
             logger.error("a sandbox template could not be released", exc_info=error)
 
 
-def _argv(spec: EnvironmentSpec, runtime: Runtime, tree: Path) -> tuple[str, ...] | None:
+def _argv(spec: EnvironmentSpec, runtime: Runtime, tree: Path, layers: Path | None) -> tuple[str, ...] | None:
     if runtime.language == "provided":
-        return provided_argv(tree)
-    return runtime.command(spec.memory_mb, spec.environment.get("NODE_OPTIONS", ""))
+        return provided_argv(tree, () if layers is None else (layers,))
+    argv = runtime.command(spec.memory_mb, spec.environment.get("NODE_OPTIONS", ""))
+    return wrapped_argv(argv) if spec.environment.get(EXEC_WRAPPER) else argv
 
 
-def _template(name: str, runtime: Runtime, tree: Path) -> SandboxTemplate:
+def _template(name: str, runtime: Runtime, tree: Path, layers: Path | None) -> SandboxTemplate:
+    opt = () if layers is None else (Bind(layers, "/opt"),)
     return SandboxTemplate(
         name=name,
-        binds=(*runtime.binds, Bind(tree, "/var/task")),
+        binds=(*runtime.binds, Bind(tree, "/var/task"), *opt),
         directories=("/opt", *runtime.directories),
     )
 

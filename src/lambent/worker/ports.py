@@ -51,3 +51,7 @@ class CodeTrees(Protocol):
     def tree(self, digest: str) -> Path:
         """The directory of a code tree. It exists while a function version refers to it."""
         ...
+
+    async def merged(self, digests: Sequence[str]) -> Path:
+        """The directory of what layers make together, merged in this order; as long-lived. Raises OSError."""
+        ...

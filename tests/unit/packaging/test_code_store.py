@@ -333,6 +333,7 @@ async def test_nobody_else_reads_archives(store: CodeStore, root: Path) -> None:
         "trees": "0o711",
         "archives": "0o700",
         "synced": "0o700",
+        "merged": "0o711",
         "incoming": "0o700",
     }
 
