@@ -6,7 +6,7 @@ DATA/lambent.db     functions, roles, settings (SQLite)
 DATA/code/          deployment packages and their trees, by content
 DATA/logs/          log groups
 DATA/runtimes/      what `lambent runtimes install` fetched
-DATA/run/           of the running server only; emptied at start
+DATA/sandbox/       what the running server holds on the host, for the next start to remove after a crash
 """
 
 from __future__ import annotations
