@@ -31,6 +31,7 @@ from lambent.invoke.counting import Counting
 from lambent.invoke.directory import FunctionDirectory
 from lambent.invoke.frontend import Frontend
 from lambent.invoke.pools import Pools
+from lambent.invoke.reservations import Reservations
 from lambent.invoke.specs import EnvironmentSpecs, MintCredentials
 from lambent.invoke.upkeep import Upkeep
 from lambent.model.clock import Clock, SystemClock
@@ -144,7 +145,9 @@ class App:
             store,
             code,
             self.clock,
-            settings=ControlPlaneSettings(require_roles=config.auth == "sigv4"),
+            settings=ControlPlaneSettings(
+                require_roles=config.auth == "sigv4", account_concurrency=config.account_concurrency
+            ),
             role_check=_trusts_lambda(roles),
             digests_in_use=pools.digests_in_use,
         )
@@ -155,7 +158,10 @@ class App:
         upkeep = Upkeep(pools, directory, self.clock, UPKEEP_INTERVAL_S, control_plane.collect_code)
         upkeep.start()
         stack.push_async_callback(upkeep.close)
-        frontend = Frontend(directory, Counting(config.account_concurrency), pools)
+        counting = Counting(config.account_concurrency)
+        reservations = Reservations(store, counting)
+        stack.callback(reservations.close)
+        frontend = Frontend(directory, counting, pools, reservations)
 
         downloads = download.CodeDownloads(await download.load_secret(store), code)
         stack.push_async_callback(downloads.handler.close)

@@ -16,6 +16,7 @@ from lambent.control_plane.alias_configuration import (
     decide_create_alias,
     decide_update_alias,
 )
+from lambent.control_plane.attachments import Attachments
 from lambent.control_plane.commits import ATTEMPTS, committed
 from lambent.control_plane.queries import FunctionQueries, StoredAlias, StoredFunction
 from lambent.control_plane.states import update_in_progress
@@ -40,9 +41,10 @@ class AliasPage:
 class Aliases:
     """Aliases of all functions."""
 
-    def __init__(self, store: Store, queries: FunctionQueries) -> None:
+    def __init__(self, store: Store, queries: FunctionQueries, attachments: Attachments) -> None:
         self._store = store
         self._queries = queries
+        self._attachments = attachments
 
     async def create(self, request: CreateAliasRequest) -> AliasConfiguration:
         """CreateAlias. Raises ResourceNotFoundException (the function, a version), ResourceConflictException,
@@ -72,7 +74,7 @@ class Aliases:
         raise update_in_progress(found.record.latest)
 
     async def delete(self, function: FunctionId, name: str) -> None:
-        """DeleteAlias, and the alias's policy with it; one that does not exist is fine. Raises
+        """DeleteAlias, and all that is stored under it; one that does not exist is fine. Raises
         ResourceNotFoundException if the function does not exist."""
         for _ in range(ATTEMPTS):
             found = await self._queries.function(function)
@@ -80,6 +82,7 @@ class Aliases:
                 _touched(found),
                 Delete(ALIASES, alias_key(function, name)),
                 Delete(RESOURCE_POLICIES, function_policy_key(function, name)),
+                *await self._attachments.removal(function, name),
             ]
             if await committed(self._store, changes):
                 return

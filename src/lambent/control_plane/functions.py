@@ -8,7 +8,10 @@ from collections.abc import Awaitable, Callable, Mapping, Sequence, Set
 from dataclasses import dataclass, replace
 
 from lambent.control_plane.aliases import Aliases, aliases_of_version
+from lambent.control_plane.attachments import Attachments
 from lambent.control_plane.code import CodeCollector
+from lambent.control_plane.code_signing import CodeSigning
+from lambent.control_plane.concurrency import Concurrency
 from lambent.control_plane.configuration import (
     Change,
     already_exists,
@@ -17,6 +20,10 @@ from lambent.control_plane.configuration import (
     decide_update_configuration,
     with_code,
 )
+from lambent.control_plane.event_invoke_configs import EventInvokeConfigs
+from lambent.control_plane.event_source_mappings import EventSourceMappings
+from lambent.control_plane.function_urls import FunctionUrls
+from lambent.control_plane.provisioned_concurrency import ProvisionedConcurrency
 from lambent.control_plane.queries import FunctionQueries, StoredFunction
 from lambent.control_plane.requests import (
     CreateRequest,
@@ -24,6 +31,7 @@ from lambent.control_plane.requests import (
     UpdateCodeRequest,
     UpdateConfigurationRequest,
 )
+from lambent.control_plane.runtime_settings import RuntimeSettings
 from lambent.control_plane.settling import Settling
 from lambent.control_plane.states import is_settled, refusal, update_in_progress
 from lambent.control_plane.usage import Usage
@@ -68,13 +76,14 @@ class Settings:
 
     `settle_delay_s`: how long a function stays Pending, or an update InProgress. `settle_wait_s`: how long a change
     waits for an earlier one before it is refused as AWS refuses it. `collect_again_s`: a little more than the code
-    store spares what was just added.
+    store spares what was just added. `account_concurrency`: what an account has in a region.
     """
 
     require_roles: bool = False
     settle_delay_s: float = 0.005
     settle_wait_s: float = 1.0
     collect_again_s: float = 65.0
+    account_concurrency: int = limits.ACCOUNT_CONCURRENCY
 
 
 async def _any_role(role: str) -> bool:
@@ -107,7 +116,17 @@ class FunctionsControlPlane:
         self._settling = Settling(store, self._settings.settle_delay_s)
         self._collector = CodeCollector(code_store, self._all_digests, self._settings.collect_again_s)
         self.queries = FunctionQueries(store)
-        self.aliases = Aliases(store, self.queries)
+        attachments = Attachments(store, self.queries)
+        self.aliases = Aliases(store, self.queries, attachments)
+        limit = self._settings.account_concurrency
+        self._attachments = attachments
+        self.concurrency = Concurrency(store, self.queries, attachments, limit)
+        self.provisioned_concurrency = ProvisionedConcurrency(self.queries, attachments, self.concurrency, clock)
+        self.event_invoke_configs = EventInvokeConfigs(self.queries, attachments, clock)
+        self.function_urls = FunctionUrls(self.queries, attachments, clock)
+        self.code_signing = CodeSigning(store, attachments, clock)
+        self.runtime_settings = RuntimeSettings(self.queries, attachments)
+        self.event_source_mappings = EventSourceMappings(store, self.queries, clock)
         self.usage = Usage(store)
 
     async def start(self) -> None:
@@ -220,6 +239,7 @@ class FunctionsControlPlane:
                 Expect(FUNCTIONS, function.key, found.revision),
                 Delete(VERSIONS, version_key(function, number)),
                 Delete(RESOURCE_POLICIES, function_policy_key(function, number)),
+                *await self._attachments.removal(function, number),
             ]
             if await self._try(changes):
                 self._collector.want()
@@ -260,7 +280,13 @@ class FunctionsControlPlane:
         """What goes with a function. Whatever is stored under these keys touches the function in the same commit."""
         places = ((ALIASES, aliases_prefix(function)), (RESOURCE_POLICIES, function_policies_prefix(function)))
         return [
-            Delete(table, stored.key) for table, prefix in places for stored in await self._store.scan(table, prefix)
+            *[
+                Delete(table, stored.key)
+                for table, prefix in places
+                for stored in await self._store.scan(table, prefix)
+            ],
+            *await self._attachments.removal(function),
+            *await self.concurrency.removal(function),
         ]
 
     async def _add(self, function: FunctionId, zip_file: bytes) -> StoredPackage:

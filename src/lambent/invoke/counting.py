@@ -2,13 +2,14 @@
 
 `Counting` is synchronous and knows no I/O. A `Permit` is held exactly as long as an invocation occupies concurrency;
 releasing twice is a programming error. Follows
-https://docs.aws.amazon.com/lambda/latest/dg/lambda-concurrency.html (account concurrency; reserved and provisioned
-concurrency are to be added here).
+https://docs.aws.amazon.com/lambda/latest/dg/lambda-concurrency.html: a function with reserved concurrency has that much
+and no more, all others share what is left of the account's (provisioned concurrency is to be added here).
 """
 
 from __future__ import annotations
 
 from collections import Counter
+from collections.abc import Mapping
 from dataclasses import dataclass
 from enum import StrEnum
 
@@ -21,6 +22,7 @@ class ThrottleReason(StrEnum):
     """The `Reason` of a TooManyRequestsException."""
 
     CONCURRENT_INVOCATION_LIMIT_EXCEEDED = "ConcurrentInvocationLimitExceeded"
+    RESERVED_CONCURRENT_INVOCATION_LIMIT_EXCEEDED = "ReservedFunctionConcurrentInvocationLimitExceeded"
 
 
 class Permit:
@@ -49,18 +51,36 @@ class Throttled:
 
 
 class Counting:
-    """The concurrency in use, by account and region and by function."""
+    """The concurrency in use, by account and region (the pool) and by function."""
 
     def __init__(self, account_limit: int) -> None:
         self.account_limit = account_limit
         self._by_pool: Counter[Pool] = Counter()
+        self._unreserved: Counter[Pool] = Counter()  # of that, by functions without a reservation
         self._by_function: Counter[FunctionId] = Counter()
+        self._reserved: dict[Pool, Mapping[FunctionId, int]] = {}
+        self._unreserved_limit: dict[Pool, int] = {}
+
+    def reserve(self, pool: Pool, reserved: Mapping[FunctionId, int]) -> None:
+        """All that the functions of an account and region reserve from now on, in place of what they did.
+
+        Invocations that run go on, and are counted where their function belongs now.
+        """
+        self._reserved[pool] = dict(reserved)
+        self._unreserved_limit[pool] = self.account_limit - sum(reserved.values())
+        self._unreserved[pool] = self._by_pool[pool] - sum(self._by_function[function] for function in reserved)
 
     def try_acquire(self, function: FunctionId) -> Permit | Throttled:
         """A permit, or why not."""
-        pool = (function.account, function.region)
-        if self._by_pool[pool] >= self.account_limit:
+        pool = _pool(function)
+        share = self._reserved.get(pool, _NOTHING).get(function)
+        if share is not None:
+            if self._by_function[function] >= share:
+                return Throttled(ThrottleReason.RESERVED_CONCURRENT_INVOCATION_LIMIT_EXCEEDED)
+        elif self._unreserved[pool] >= self._unreserved_limit.get(pool, self.account_limit):
             return Throttled(ThrottleReason.CONCURRENT_INVOCATION_LIMIT_EXCEEDED)
+        else:
+            self._unreserved[pool] += 1
         self._by_pool[pool] += 1
         self._by_function[function] += 1
         return Permit(self, function)
@@ -74,8 +94,17 @@ class Counting:
         return self._by_pool[account, region]
 
     def _give_back(self, function: FunctionId) -> None:
-        pool = (function.account, function.region)
+        pool = _pool(function)
+        if function not in self._reserved.get(pool, _NOTHING):
+            self._unreserved[pool] -= 1
         self._by_pool[pool] -= 1
         self._by_function[function] -= 1
         if not self._by_function[function]:
             del self._by_function[function]
+
+
+_NOTHING: Mapping[FunctionId, int] = {}
+
+
+def _pool(function: FunctionId) -> Pool:
+    return (function.account, function.region)

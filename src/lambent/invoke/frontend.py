@@ -16,6 +16,7 @@ from lambent.invoke.counting import Counting, Permit, Throttled
 from lambent.invoke.directory import FunctionDirectory
 from lambent.invoke.payload import check_json
 from lambent.invoke.pools import PendingInvocation, Pools
+from lambent.invoke.reservations import Reservations
 from lambent.model import limits
 from lambent.model.arn import FunctionReference
 from lambent.model.errors import RequestTooLargeException, ServiceError, TooManyRequestsException
@@ -52,9 +53,12 @@ class InvokeResponse:
 class Frontend:
     """Synchronous invocation."""
 
-    def __init__(self, directory: FunctionDirectory, counting: Counting, pools: Pools) -> None:
+    def __init__(
+        self, directory: FunctionDirectory, counting: Counting, pools: Pools, reservations: Reservations
+    ) -> None:
         self._directory = directory
         self._counting = counting
+        self._reservations = reservations
         self._pools = pools
         self._in_flight = 0
         self._idle = asyncio.Event()
@@ -95,6 +99,8 @@ class Frontend:
         return self._in_flight
 
     async def _run(self, version: FunctionVersion, invocation: Invocation) -> Completed:
+        if not self._reservations.are_current:
+            await self._reservations.refresh()
         permit = self._counting.try_acquire(version.function)
         if isinstance(permit, Throttled):
             raise TooManyRequestsException("Rate Exceeded.", Reason=permit.reason.value)

@@ -92,6 +92,18 @@ class PolicyLengthExceededException(_LambdaError):
     """The resource-based policy would be larger than the quota."""
 
 
+class ProvisionedConcurrencyConfigNotFoundException(_LambdaError):
+    """The version or alias has no provisioned concurrency configuration."""
+
+    http_status = 404
+
+
+class CodeSigningConfigNotFoundException(_LambdaError):
+    """The code signing configuration does not exist."""
+
+    http_status = 404
+
+
 class RequestTooLargeException(_LambdaError):
     """The request payload exceeded the Invoke request body limit."""
 

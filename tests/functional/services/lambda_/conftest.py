@@ -30,6 +30,7 @@ from lambent.invoke.directory import FunctionDirectory
 from lambent.invoke.frontend import Frontend
 from lambent.invoke.pools import Pools
 from lambent.invoke.ports import Done, WorkerEvents
+from lambent.invoke.reservations import Reservations
 from lambent.model.clock import SystemClock
 from lambent.model.execution import Completed, EnvironmentSpec, FunctionError, Invocation, RoleCredentials
 from lambent.model.function import FunctionVersion
@@ -192,9 +193,11 @@ async def _serve(
     await control_plane.start()
     pools = Pools(EchoWorker(), make_spec, SystemClock(), idle_timeout_s=60, credentials_margin_s=0)
     directory = FunctionDirectory(store)
+    counting = Counting(settings.account_concurrency)
+    reservations = Reservations(store, counting)
     downloads = CodeDownloads(await load_secret(store), code)
     endpoint = AwsEndpoint(
-        [definition(control_plane, Frontend(directory, Counting(1000), pools), downloads)],
+        [definition(control_plane, Frontend(directory, counting, pools, reservations), downloads)],
         AcceptAnyKey(SessionIssuer(b"s" * 32), ACCOUNT, REGION),
         region=REGION,
         account=ACCOUNT,
@@ -212,6 +215,7 @@ async def _serve(
     await endpoint.close(1)
     await downloads.handler.close()
     directory.close()
+    reservations.close()
     await control_plane.close()
     await code.close()
 
