@@ -24,6 +24,7 @@ from lambent.control_plane.event_invoke_configs import EventInvokeConfigs
 from lambent.control_plane.event_source_mappings import EventSourceMappings
 from lambent.control_plane.function_urls import FunctionUrls
 from lambent.control_plane.provisioned_concurrency import ProvisionedConcurrency
+from lambent.control_plane.permissions import Permissions
 from lambent.control_plane.queries import FunctionQueries, StoredFunction
 from lambent.control_plane.requests import (
     CreateRequest,

@@ -10,10 +10,12 @@ import binascii
 import json
 
 from lambent.aws.context import Operations, Params, RequestContext
+from lambent.control_plane.permissions import Permissions
 from lambent.invoke.frontend import Frontend, InvokeRequest, InvokeResponse
 from lambent.model import limits
+from lambent.model.arn import FunctionReference
 from lambent.model.errors import InvalidRequestContentException, ServiceError
-from lambent.services.lambda_.references import reference
+from lambent.services.lambda_.references import action, named, not_authorized
 from lambent.services.lambda_.support import refuse_unsupported
 
 _NOT_ASYNCHRONOUS = (
@@ -24,14 +26,17 @@ _NOT_ASYNCHRONOUS = (
 class Invocations:
     """The operations that run a function."""
 
-    def __init__(self, frontend: Frontend) -> None:
+    def __init__(self, frontend: Frontend, permissions: Permissions) -> None:
         self._frontend = frontend
+        self._permissions = permissions
 
     def operations(self) -> Operations:
         return {"Invoke": self.invoke, "InvokeAsync": self.invoke_async}
 
     async def invoke(self, ctx: RequestContext, params: Params) -> Params:
-        function = reference(ctx, params)
+        function = named(ctx, params)
+        if function.function.account != ctx.account:
+            await self._check_foreign(ctx, function)
         refuse_unsupported("Invoke", params)
         invocation_type = params.get("InvocationType", "RequestResponse")
         if invocation_type == "Event":
@@ -47,6 +52,11 @@ class Invocations:
         )
         response = await self._frontend.invoke(request)
         return {"StatusCode": 204} if request.dry_run else _answer(response)
+
+    async def _check_foreign(self, ctx: RequestContext, function: FunctionReference) -> None:
+        """Another account's function runs only for whom its own policy lets in."""
+        if not await self._permissions.allows(function, ctx.principal, action(ctx)):
+            raise not_authorized(ctx, function)
 
     async def invoke_async(self, _ctx: RequestContext, _params: Params) -> Params:
         raise not_asynchronous()

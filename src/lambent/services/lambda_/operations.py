@@ -12,6 +12,7 @@ from lambent.services.lambda_.aliases import Aliases
 from lambent.services.lambda_.download import CodeDownloads
 from lambent.services.lambda_.functions import Functions
 from lambent.services.lambda_.invoke import Invocations
+from lambent.services.lambda_.permissions import Permissions
 from lambent.services.lambda_.tags import Tags
 from lambent.services.lambda_.versions import Versions
 
@@ -32,7 +33,8 @@ def operations(control_plane: FunctionsControlPlane, frontend: Frontend, downloa
         **Functions(control_plane, downloads).operations(),
         **Versions(control_plane).operations(),
         **Aliases(control_plane).operations(),
+        **Permissions(control_plane).operations(),
         **Account(control_plane).operations(),
         **Tags(control_plane).operations(),
-        **Invocations(frontend).operations(),
+        **Invocations(frontend, control_plane.permissions).operations(),
     }
