@@ -4,6 +4,7 @@ It knows only the standard library and `_lambda_runtime` beside it. Everything i
 compiled anew at every start, while the modules of a package come from their .pyc files.
 """
 
+from _lambda_runtime import hooks as bootstrap  # noqa: F401 - looked up here, by this name, by monitoring tools
 from _lambda_runtime.loop import main
 
 if __name__ == "__main__":

@@ -4,7 +4,7 @@ import logging
 import os
 import sys
 
-from _lambda_runtime import search_path
+from _lambda_runtime import hooks, search_path
 from _lambda_runtime.client import RuntimeApiClient
 from _lambda_runtime.context import Function, LambdaContext
 from _lambda_runtime.errors import FaultError, describe_exception, describe_fault
@@ -41,7 +41,7 @@ def _initialise(environ, task_root, runtime_dir, layers_dir, log, client, marsha
     """The handler. When there is none, tell so and exit with status 1."""
     try:
         search_path.prepare(task_root, runtime_dir, layers_dir)
-        return load(environ.get("_HANDLER", ""))
+        return hooks.wrapped(load(environ.get("_HANDLER", "")))
     except FaultError as fault:
         failure, _ = describe_fault(fault, None)
     except Exception:
@@ -50,11 +50,16 @@ def _initialise(environ, task_root, runtime_dir, layers_dir, log, client, marsha
         log.finish_records()
     logging.getLogger().warning(_INIT_WARNING)
     log.error(failure, marshaller.error)
+    hook = hooks.replaced("post_init_error")
+    if hook is not None:
+        hook(failure)
     client.init_error(marshaller.error(failure), failure["errorType"])
     sys.exit(1)
 
 
 def _serve(handler, function, log, client, marshaller):
+    before_result = hooks.replaced("post_invocation_result")
+    before_error = hooks.replaced("post_invocation_error")
     headers, body = client.next()
     while True:
         request_id = headers["lambda-runtime-aws-request-id"]
@@ -71,6 +76,8 @@ def _serve(handler, function, log, client, marshaller):
             failure, cause = describe_exception(request_id)
         log.finish_records()
         if failure is None:
+            if before_result is not None:
+                before_result(request_id, result, content_type)
             status, headers, body = client.respond(request_id, result, content_type)
             outcome = "success"
         else:
@@ -78,6 +85,8 @@ def _serve(handler, function, log, client, marshaller):
             encoded_cause = marshaller.error(cause).decode("utf-8")
             if len(encoded_cause) >= _MAX_XRAY_CAUSE:
                 encoded_cause = ""
+            if before_error is not None:
+                before_error(request_id, failure, encoded_cause)
             status, headers, body = client.fail(
                 request_id, marshaller.error(failure), failure["errorType"], encoded_cause
             )
