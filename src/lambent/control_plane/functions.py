@@ -23,8 +23,8 @@ from lambent.control_plane.configuration import (
 from lambent.control_plane.event_invoke_configs import EventInvokeConfigs
 from lambent.control_plane.event_source_mappings import EventSourceMappings
 from lambent.control_plane.function_urls import FunctionUrls
-from lambent.control_plane.provisioned_concurrency import ProvisionedConcurrency
 from lambent.control_plane.permissions import Permissions
+from lambent.control_plane.provisioned_concurrency import ProvisionedConcurrency
 from lambent.control_plane.queries import FunctionQueries, StoredFunction
 from lambent.control_plane.requests import (
     CreateRequest,
@@ -119,6 +119,7 @@ class FunctionsControlPlane:
         self.queries = FunctionQueries(store)
         attachments = Attachments(store, self.queries)
         self.aliases = Aliases(store, self.queries, attachments)
+        self.permissions = Permissions(store, self.queries)
         limit = self._settings.account_concurrency
         self._attachments = attachments
         self.concurrency = Concurrency(store, self.queries, attachments, limit)
