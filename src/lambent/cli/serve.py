@@ -5,6 +5,7 @@ from __future__ import annotations
 import asyncio
 import logging
 import os
+import resource
 import signal
 import sys
 from argparse import Namespace
@@ -29,6 +30,7 @@ def run(options: Namespace) -> int:
         stream=sys.stderr,
     )
     logging.getLogger("botocore").setLevel(logging.INFO)
+    _allow_many_descriptors()
     try:
         return uvloop.run(_serve(config))
     except (StartError, DataDirectoryError, StoreError, SandboxError) as error:
@@ -52,6 +54,12 @@ async def _serve(config: Config) -> int:
     finally:
         await app.stop()
     return 0
+
+
+def _allow_many_descriptors() -> None:
+    """An environment takes some ten of the server's descriptors; the usual soft limit of 1,024 is for select()."""
+    _, hard = resource.getrlimit(resource.RLIMIT_NOFILE)
+    resource.setrlimit(resource.RLIMIT_NOFILE, (hard, hard))
 
 
 def _announce(app: App) -> None:

@@ -77,6 +77,7 @@ class SandboxCgroup:
         self._sandbox_id = sandbox_id
         self._places = {use: (h.version, path) for h, path in places for use in h.uses}
         self._directories = [path for _, path in places]
+        self._peak_fd: int | None = None  # kept open: it is read after every invocation
 
     def limit_cpu(self, cpus: float) -> None:
         """Not there while the sandbox is set up: at a small share, that alone would use up several periods."""
@@ -104,14 +105,32 @@ class SandboxCgroup:
     def _set_frozen(self, word: int) -> None:
         if "freezer" in self._places:
             version, path = self._places["freezer"]
-            with contextlib.suppress(FileNotFoundError):  # just ended
-                (path / _FREEZE[version][0]).write_text(_FREEZE[version][word])
+            try:
+                fd = os.open(path / _FREEZE[version][0], os.O_WRONLY | os.O_CLOEXEC)
+            except FileNotFoundError:
+                return  # just ended
+            try:
+                with contextlib.suppress(OSError):  # just ended, too
+                    os.write(fd, _FREEZE[version][word].encode())
+            finally:
+                os.close(fd)
 
     def memory_peak_bytes(self) -> int:
-        return self._read_memory(_PEAK)
+        try:
+            if self._peak_fd is None:
+                if "memory" not in self._places:
+                    return 0
+                version, path = self._places["memory"]
+                self._peak_fd = os.open(path / _PEAK[version], os.O_RDONLY | os.O_CLOEXEC)
+            return int(os.pread(self._peak_fd, 32, 0))
+        except FileNotFoundError:  # memory.peak is there from Linux 5.19 on
+            return 0
 
     def memory_current_bytes(self) -> int:
-        return self._read_memory(_CURRENT)
+        if "memory" not in self._places:
+            return 0
+        version, path = self._places["memory"]
+        return int((path / _CURRENT[version]).read_text())
 
     def oom_kills(self) -> int:
         """How many processes the kernel killed here for want of memory."""
@@ -121,18 +140,12 @@ class SandboxCgroup:
         lines = (path / _OOM[version]).read_text().splitlines()
         return next((int(line.split()[1]) for line in lines if line.startswith("oom_kill ")), 0)
 
-    def _read_memory(self, names: dict[int, str]) -> int:
-        if "memory" not in self._places:
-            return 0
-        version, path = self._places["memory"]
-        try:
-            return int((path / names[version]).read_text())
-        except FileNotFoundError:  # memory.peak is there from Linux 5.19 on
-            return 0
-
     async def remove(self) -> None:
         """Remove the directories; processes that are still inside are killed. A process that has just been reaped may
         keep them busy for a moment."""
+        if self._peak_fd is not None:
+            os.close(self._peak_fd)
+            self._peak_fd = None
         for attempt in range(_REMOVE_ATTEMPTS):
             self._directories = [path for path in self._directories if not _try_remove(path)]
             if not self._directories:

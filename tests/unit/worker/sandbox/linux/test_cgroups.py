@@ -252,12 +252,15 @@ async def test_v1_frozen_is_thawed_to_die(root: Path, tmp_path: Path) -> None:
     cgroups = Cgroups("an instance", [Hierarchy(1, root, root, frozenset({"freezer"}))])
     cgroups.claim(noted_in=tmp_path / "noted")
     sandbox = cgroups.create("s1", LIMITS)
-    sandbox.freeze()
     state = root / cgroups.directory / "s1" / "freezer.state"
+    state.write_text("THAWED")  # the kernel makes the file with the directory
+    sandbox.freeze()
     assert state.read_text() == "FROZEN"
     assert sandbox.thaw_after_kill
     sandbox.thaw()
     assert state.read_text() == "THAWED"
+    state.unlink()
+    sandbox.freeze()  # it ended meanwhile
 
 
 async def test_v1_a_share_beyond_what_the_cgroup_above_has_is_left_to_that(
