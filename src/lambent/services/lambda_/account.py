@@ -18,13 +18,14 @@ class Account:
 
     async def get_account_settings(self, ctx: RequestContext, _params: Params) -> Params:
         usage = await self._control_plane.usage.of(ctx.account, ctx.region)
+        shares = await self._control_plane.concurrency.shares(ctx.account, ctx.region)
         return {
             "AccountLimit": {
                 "TotalCodeSize": limits.CODE_STORAGE_MAX_BYTES,
                 "CodeSizeUnzipped": limits.UNZIPPED_MAX_BYTES,
                 "CodeSizeZipped": limits.ZIPPED_DIRECT_MAX_BYTES,
-                "ConcurrentExecutions": limits.ACCOUNT_CONCURRENCY,
-                "UnreservedConcurrentExecutions": limits.ACCOUNT_CONCURRENCY,
+                "ConcurrentExecutions": shares.limit,
+                "UnreservedConcurrentExecutions": shares.unreserved,
             },
             "AccountUsage": {"TotalCodeSize": usage.total_code_size, "FunctionCount": usage.function_count},
         }

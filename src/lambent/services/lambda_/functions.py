@@ -67,6 +67,9 @@ class Functions:
         }
         if record.tags:
             answer["Tags"] = dict(record.tags)
+        reserved = await self._control_plane.concurrency.reserved(asked.function)
+        if reserved is not None:
+            answer["Concurrency"] = {"ReservedConcurrentExecutions": reserved}
         return answer
 
     async def get_function_configuration(self, ctx: RequestContext, params: Params) -> Params:

@@ -33,3 +33,8 @@ def position(operation: str, params: Mapping[str, Any]) -> str | None:
     if name != operation:
         raise InvalidParameterValueException("Invalid Marker")
     return found
+
+
+def continued(answer: dict[str, Any], operation: str, following: str | None) -> dict[str, Any]:
+    """The answer of a list, with the NextMarker if there is more."""
+    return answer if following is None else {**answer, "NextMarker": marker(operation, following)}

@@ -14,6 +14,7 @@ from lambent.aws.support import Effect, Member, Support, effective
 from lambent.aws.support import refused as _no
 from lambent.aws.support import without_effect as _idle
 from lambent.model.errors import InvalidParameterValueException
+from lambent.services.lambda_.settings_support import SETTINGS_SUPPORT
 
 __all__ = ["SUPPORT", "Effect", "refuse_unsupported"]
 
@@ -135,6 +136,7 @@ SUPPORT: Final[Support] = {
         "TenantId": _no(),
         "DurableExecutionName": _no(),
     },
+    **SETTINGS_SUPPORT,
     "InvokeAsync": {"FunctionName": _YES, "InvokeArgs": _no("Always answers 501 for now.")},
 }
 

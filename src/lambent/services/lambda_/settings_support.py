@@ -1,0 +1,115 @@
+"""The part of the table in `support` about what belongs to functions rather than to their configuration."""
+
+from __future__ import annotations
+
+from collections.abc import Mapping
+from typing import Final
+
+from lambent.aws.support import Effect, Member, Support, effective, refused, without_effect
+
+_NOT_ASYNCHRONOUS: Final = without_effect("Stored: there are no asynchronous invocations yet.")
+_NO_POLLER: Final = without_effect("Stored and checked: the mapping stays Disabled, as no source is polled yet.")
+_NO_URL: Final = without_effect("Stored: nothing answers at the URL yet.")
+_NOT_SCALED: Final = refused("Functions of capacity providers are not offered yet.")
+_FUNCTION: Final = effective("FunctionName")
+_QUALIFIED: Final = effective("FunctionName", "Qualifier")
+_PAGE: Final = effective("Marker", "MaxItems")
+
+_EVENT_INVOKE: Final[Mapping[str, Member]] = {
+    **_QUALIFIED,
+    "MaximumRetryAttempts": _NOT_ASYNCHRONOUS,
+    "MaximumEventAgeInSeconds": _NOT_ASYNCHRONOUS,
+    "DestinationConfig": _NOT_ASYNCHRONOUS,
+}
+_URL: Final[Mapping[str, Member]] = {**_QUALIFIED, "AuthType": _NO_URL, "Cors": _NO_URL, "InvokeMode": _NO_URL}
+_SIGNING: Final[Mapping[str, Member]] = {
+    **effective("Description"),
+    "AllowedPublishers": without_effect("Stored: signatures are not verified yet."),
+    "CodeSigningPolicies": Member(Effect.EFFECTIVE, "Warn. Enforce is refused, as signatures are not verified yet."),
+}
+_MAPPING_UPDATE: Final[Mapping[str, Member]] = {
+    **_FUNCTION,
+    "Enabled": _NO_POLLER,
+    **dict.fromkeys(
+        (
+            "BatchSize",
+            "FilterCriteria",
+            "KMSKeyArn",
+            "MetricsConfig",
+            "LoggingConfig",
+            "ScalingConfig",
+            "MaximumBatchingWindowInSeconds",
+            "ParallelizationFactor",
+            "DestinationConfig",
+            "MaximumRecordAgeInSeconds",
+            "BisectBatchOnFunctionError",
+            "MaximumRetryAttempts",
+            "TumblingWindowInSeconds",
+            "SourceAccessConfigurations",
+            "FunctionResponseTypes",
+            "AmazonManagedKafkaEventSourceConfig",
+            "SelfManagedKafkaEventSourceConfig",
+            "DocumentDBEventSourceConfig",
+            "ProvisionedPollerConfig",
+        ),
+        _NO_POLLER,
+    ),
+}
+
+SETTINGS_SUPPORT: Final[Support] = {
+    "PutFunctionConcurrency": effective("FunctionName", "ReservedConcurrentExecutions"),
+    "GetFunctionConcurrency": _FUNCTION,
+    "DeleteFunctionConcurrency": _FUNCTION,
+    "PutProvisionedConcurrencyConfig": {
+        **_QUALIFIED,
+        "ProvisionedConcurrentExecutions": without_effect("Stored with the status FAILED: nothing is allocated yet."),
+    },
+    "GetProvisionedConcurrencyConfig": _QUALIFIED,
+    "DeleteProvisionedConcurrencyConfig": _QUALIFIED,
+    "ListProvisionedConcurrencyConfigs": {**_FUNCTION, **_PAGE},
+    "PutFunctionScalingConfig": {**_QUALIFIED, "FunctionScalingConfig": _NOT_SCALED},
+    "GetFunctionScalingConfig": {"FunctionName": _NOT_SCALED, "Qualifier": _NOT_SCALED},
+    "PutFunctionEventInvokeConfig": _EVENT_INVOKE,
+    "UpdateFunctionEventInvokeConfig": _EVENT_INVOKE,
+    "GetFunctionEventInvokeConfig": _QUALIFIED,
+    "DeleteFunctionEventInvokeConfig": _QUALIFIED,
+    "ListFunctionEventInvokeConfigs": {**_FUNCTION, **_PAGE},
+    "CreateFunctionUrlConfig": _URL,
+    "UpdateFunctionUrlConfig": _URL,
+    "GetFunctionUrlConfig": _QUALIFIED,
+    "DeleteFunctionUrlConfig": _QUALIFIED,
+    "ListFunctionUrlConfigs": {**_FUNCTION, **_PAGE},
+    "CreateCodeSigningConfig": {**_SIGNING, **effective("Tags")},
+    "UpdateCodeSigningConfig": {**effective("CodeSigningConfigArn"), **_SIGNING},
+    "GetCodeSigningConfig": effective("CodeSigningConfigArn"),
+    "DeleteCodeSigningConfig": effective("CodeSigningConfigArn"),
+    "ListCodeSigningConfigs": _PAGE,
+    "PutFunctionCodeSigningConfig": {
+        **_FUNCTION,
+        "CodeSigningConfigArn": without_effect("Stored: signatures are not verified yet."),
+    },
+    "GetFunctionCodeSigningConfig": _FUNCTION,
+    "DeleteFunctionCodeSigningConfig": _FUNCTION,
+    "ListFunctionsByCodeSigningConfig": {**effective("CodeSigningConfigArn"), **_PAGE},
+    "PutRuntimeManagementConfig": {
+        **_QUALIFIED,
+        "UpdateRuntimeOn": without_effect("Stored: who runs the host renews its runtimes."),
+        "RuntimeVersionArn": Member(Effect.EFFECTIVE, "Only the version that the host has."),
+    },
+    "GetRuntimeManagementConfig": _QUALIFIED,
+    "PutFunctionRecursionConfig": {**_FUNCTION, "RecursiveLoop": without_effect("Stored: loops are not detected yet.")},
+    "GetFunctionRecursionConfig": _FUNCTION,
+    "CreateEventSourceMapping": {
+        **_MAPPING_UPDATE,
+        **effective("EventSourceArn", "Tags"),
+        "StartingPosition": _NO_POLLER,
+        "StartingPositionTimestamp": _NO_POLLER,
+        "Topics": _NO_POLLER,
+        "Queues": _NO_POLLER,
+        "SelfManagedEventSource": _NO_POLLER,
+    },
+    "UpdateEventSourceMapping": {**effective("UUID"), **_MAPPING_UPDATE},
+    "GetEventSourceMapping": effective("UUID"),
+    "DeleteEventSourceMapping": effective("UUID"),
+    "ListEventSourceMappings": {**effective("EventSourceArn"), **_FUNCTION, **_PAGE},
+}
