@@ -70,7 +70,7 @@ class Answer:
 @dataclass
 class RuntimeApi:
     """The server side: `invoke` hands an event out and waits for the answer. It reads requests strictly one after the
-    other, so a runtime may pipeline; `pipelined` counts the requests that arrived together with their predecessor."""
+    other, so a runtime may pipeline. `status` answers what is posted, `chunked` and `closing` say how it answers."""
 
     port: int = 0
     answers: asyncio.Queue[Answer] = field(default_factory=asyncio.Queue)

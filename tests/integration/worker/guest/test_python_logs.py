@@ -57,7 +57,7 @@ CROWD = """
 import os, sys, threading
 
 def work(number):
-    for index in range(80):
+    for index in range(40):
         print(f"thread {number} line {index}", "é" * (number * 1500))
 
 def handler(event, context):
@@ -87,10 +87,10 @@ async def test_threads_and_forks_do_not_mix_records(start_guest: Any, python_arg
     for number in range(6):
         lines = "".join(text for text in texts if text.startswith(f"thread {number} ")).count("\n")
         whole = [text for text in texts if text.startswith(f"thread {number} ")]
-        assert len(whole) == 80
-        assert lines <= 80
+        assert len(whole) == 40
+        assert lines <= 40
     total = sum(len(text) for text in texts)
-    written = sum(len(f"thread {n} line {i} ") + n * 1500 + 1 for n in range(6) for i in range(80))
+    written = sum(len(f"thread {n} line {i} ") + n * 1500 + 1 for n in range(6) for i in range(40))
     assert total == written
 
 

@@ -8,8 +8,7 @@ const { isNativeError } = require("node:util").types;
 // Errors of the runtime itself; their names begin with "Runtime.".
 function runtimeError(name, message, cause) {
   const error = new Error(message);
-  // An enumerable name is what AWS's newer runtime has, and shows in log records; older ones have it on the prototype.
-  Object.defineProperty(error, "name", { value: `Runtime.${name}`, enumerable: false, configurable: true, writable: true });
+  Object.defineProperty(error, "name", { value: `Runtime.${name}`, configurable: true, writable: true });
   if (cause !== undefined && cause.stack && name === "UserCodeSyntaxError") error.stack = cause.stack;
   else error.stack = `${error.name}: ${message}${error.stack.slice(error.stack.indexOf("\n    at "))}`;
   return error;

@@ -35,7 +35,9 @@ async function loadModule(place, requireFrom, importModule, modern) {
     const directory = modern ? path.join(place.taskRoot, place.directory) : place.directory;
     return requireFrom(requireFrom.resolve(place.name, { paths: [place.taskRoot, directory] }));
   } catch (error) {
-    if (error instanceof SyntaxError) throw runtimeError("UserCodeSyntaxError", String(error), modern ? error : undefined);
+    if (error instanceof SyntaxError) {
+      throw runtimeError("UserCodeSyntaxError", String(error), modern ? error : undefined);
+    }
     if (error && error.code === "MODULE_NOT_FOUND") throw runtimeError("ImportModuleError", String(error));
     throw error;
   }
@@ -74,7 +76,8 @@ function nested(object, name) {
 const OF_LAYERS = /\/nodejs(\/node\d+)?\/node_modules$/; // below /opt, wherever that is without isolation
 function usePathsOfLayers() {
   const layers = (process.env.NODE_PATH || "").split(":").filter((entry) => OF_LAYERS.test(entry));
-  if (layers.some((entry) => existsSync(entry))) require("./layers.cjs").install(layers.filter((entry) => existsSync(entry)));
+  const present = layers.filter((entry) => existsSync(entry));
+  if (present.length > 0) require("./layers.cjs").install(present);
 }
 
 module.exports = { load };
