@@ -88,7 +88,10 @@ class RuntimeApi {
   }
 
   _connect() {
-    const onread = { buffer: Buffer.allocUnsafeSlow(65536), callback: (count, buffer) => this._received(count, buffer) };
+    const onread = {
+      buffer: Buffer.allocUnsafeSlow(65536),
+      callback: (count, buffer) => this._received(count, buffer),
+    };
     const socket = net.connect({ host: this._host, port: this._port, noDelay: true, onread });
     const closed = (error) => {
       if (this._socket !== socket) return;
@@ -150,8 +153,8 @@ class RuntimeApi {
   }
 }
 
-// One whole answer at the start of `data`: {status, headers, body, end}; {needed} when there is more to come: do not try
-// before there are that many bytes.
+// One whole answer at the start of `data`: {status, headers, body, end}; {needed} when there is more to come: do not
+// try before there are that many bytes.
 function parse(data) {
   const headEnd = data.indexOf(HEAD_END);
   if (headEnd < 0) return { needed: data.length + 1 };

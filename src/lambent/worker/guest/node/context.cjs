@@ -30,8 +30,8 @@ function parse(text, name) {
   }
 }
 
-// {callback, context}: of all the ways to end an invocation, only the first that does not throw counts. `loop.atEmptyLoop`
-// is called when the event loop is empty.
+// {callback, context}: of all the ways to end an invocation, only the first that does not throw counts.
+// `loop.atEmptyLoop` is called when the event loop is empty.
 function callbacksFor(loop, succeed, fail) {
   let waits = true;
   let completed = false;

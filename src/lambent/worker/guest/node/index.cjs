@@ -80,7 +80,8 @@ class Runtime {
     this.failed = undefined;
     this.logError("Invoke Error", error);
     const payload = payloadOf(error);
-    return this.client.fail(id, serialize(payload), payload.errorType, xrayCause(error), (status) => this.refused(status));
+    const refused = (status) => this.refused(status);
+    return this.client.fail(id, serialize(payload), payload.errorType, xrayCause(error), refused);
   }
 
   failAndStop(id, error, done) {
@@ -149,7 +150,8 @@ async function loadHandler() {
   const { load } = require("./loader.cjs");
   const requireFrom = createRequire(`${__dirname}/index.mjs`); // the name that AWS's has in "Require stack" messages
   const importModule = (path) => import(path);
-  return checkHandler(await load(process.env.LAMBDA_TASK_ROOT, process.env._HANDLER, requireFrom, importModule, MODERN));
+  const { LAMBDA_TASK_ROOT, _HANDLER } = process.env;
+  return checkHandler(await load(LAMBDA_TASK_ROOT, _HANDLER, requireFrom, importModule, MODERN));
 }
 
 // Up to Node.js 22, errors nobody caught are reported as the result of the invocation, or of the initialisation.
