@@ -1,0 +1,22 @@
+"""ARCHITECTURE.md names the folders that exist, and the layers that are checked."""
+
+from __future__ import annotations
+
+import re
+import tomllib
+from pathlib import Path
+
+
+def test_its_table_has_every_folder_and_no_other(root: Path) -> None:
+    named = set(re.findall(r"^\| `([a-z_]+)/` \|", (root / "ARCHITECTURE.md").read_text(), re.MULTILINE))
+    source = root / "src/lambent"
+    assert named == {path.parent.name for path in source.glob("*/__init__.py")}
+
+
+def test_the_layers_are_those_of_the_contract(root: Path) -> None:
+    contracts = tomllib.loads((root / "pyproject.toml").read_text())["tool"]["importlinter"]["contracts"]
+    (layers,) = (contract["layers"] for contract in contracts if contract["type"] == "layers")
+    # What is in parentheses has its place there and does not exist yet.
+    existing = [" · ".join(re.findall(r"(?<![(\w])\w+(?![\w)])", layer)) for layer in layers]
+    block = (root / "ARCHITECTURE.md").read_text().split("```text\n")[2].split("```")[0]
+    assert block.split("\n")[:-1] == [layer for layer in existing if layer]
