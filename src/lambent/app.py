@@ -23,8 +23,8 @@ from lambent.control_plane.functions import Settings as ControlPlaneSettings
 from lambent.http.server import HttpServer
 from lambent.http.sockets import bind_tcp
 from lambent.iam.authentication import AcceptAnyKey, Authenticate, VerifyEnvironment, VerifySignatures
+from lambent.iam.entities import IamEntities
 from lambent.iam.identities import Identities
-from lambent.iam.managed_policies import ManagedPolicies
 from lambent.iam.roles import Roles, RoleTrust
 from lambent.iam.sessions import SessionIssuer, load_secret
 from lambent.invoke.counting import Counting
@@ -128,7 +128,8 @@ class App:
         stack.push_async_callback(identities.close)
         await identities.ensure_root_key(config.account, data.credentials)
         sessions = SessionIssuer(await load_secret(store))
-        roles = Roles(store, self.clock.now)
+        entities = IamEntities.of(store, identities, self.clock.now)
+        roles = entities.roles
 
         inner = _InnerEndpoints(sessions)
         await backend.start()
@@ -169,7 +170,7 @@ class App:
         self._services = [
             lambda_service(control_plane, frontend, downloads),
             logs_service(logs, store),
-            iam_service(roles, ManagedPolicies(store), identities),
+            iam_service(entities),
             sts_service(roles, sessions, identities),
         ]
         authenticate: Authenticate = (

@@ -85,6 +85,10 @@ class Identities:
         """Every key, oldest first, inactive ones too."""
         return sorted(self._keys.values(), key=lambda key: (key.created_at, key.access_key_id))
 
+    def keys_of(self, arn: str) -> list[AccessKey]:
+        """The keys of whoever has that ARN, oldest first, inactive ones too."""
+        return [key for key in self.list_keys() if key.arn == arn]
+
     async def create(self, principal: Principal) -> AccessKey:
         """Make a key for a principal, durably."""
         key = self._new_key(principal)

@@ -26,7 +26,7 @@ from typing import Final
 import orjson
 
 from lambent.iam.access_key_ids import TEMPORARY, new_access_key_id, unique_id_of
-from lambent.iam.principal import Credentials, Principal
+from lambent.iam.principal import Credentials, Principal, SessionContext
 from lambent.iam.refusals import SESSION_EXPIRED_MESSAGE, UNKNOWN_KEY_MESSAGE, Refusal, SignatureError
 from lambent.model.ids import AccountId
 from lambent.store.api import SETTINGS, ConflictError, Put, Store
@@ -74,6 +74,29 @@ class Session:
     secret_access_key: str = field(repr=False)
 
 
+@dataclass(frozen=True, slots=True)
+class SessionNarrowing:
+    """What AssumeRole may add to a session; see `SessionContext`."""
+
+    policies: tuple[str, ...] = ()
+    policy_arns: tuple[str, ...] = ()
+    tags: tuple[tuple[str, str], ...] = ()
+    transitive_tag_keys: tuple[str, ...] = ()
+    source_identity: str | None = None
+
+    def context(self, role_arn: str | None, session_name: str, issued_at: float) -> SessionContext:
+        return SessionContext(
+            role_arn,
+            session_name,
+            issued_at,
+            self.policies,
+            self.policy_arns,
+            self.tags,
+            self.transitive_tag_keys,
+            self.source_identity,
+        )
+
+
 async def load_secret(store: Store) -> bytes:
     """This installation's session secret, made durably at first use."""
     record = await store.get(SETTINGS, _SETTING)
@@ -99,12 +122,20 @@ class SessionIssuer:
         self._decode = lru_cache(maxsize=1024)(self._decode_uncached)
 
     def assume_role(
-        self, role_arn: str, session_name: str, duration_s: float, *, role_id: str | None = None, source: str = ""
+        self,
+        role_arn: str,
+        session_name: str,
+        duration_s: float,
+        *,
+        role_id: str | None = None,
+        source: str = "",
+        narrowed: SessionNarrowing | None = None,
     ) -> tuple[Credentials, Principal]:
         """Credentials for a session of a role, and the principal they are.
 
         `role_id` is the role's AROA… id; None for a role that is not in the store. Raises ValueError for what is not
-        a role ARN or a session name. Whether the caller may is for the caller of this to decide.
+        a role ARN or a session name, or a token that would be too long. Whether the caller may is for the caller of
+        this to decide.
         """
         role = parse_role_arn(role_arn)
         if role is None:
@@ -114,11 +145,11 @@ class SessionIssuer:
         unique_id = role_id if role_id is not None else unique_id_of("AROA", role_arn)
         arn = f"arn:aws:sts::{role.account}:assumed-role/{role.name}/{session_name}"
         principal = Principal(role.account, arn, f"{unique_id}:{session_name}")
-        return self._mint(principal, session_name, role_arn, source, duration_s)
+        return self._mint(principal, session_name, role_arn, source, duration_s, narrowed or SessionNarrowing())
 
     def session_token(self, principal: Principal, duration_s: float) -> tuple[Credentials, Principal]:
         """Credentials for a session of the principal itself (STS GetSessionToken)."""
-        return self._mint(principal, "", None, principal.arn, duration_s)
+        return self._mint(principal, "", None, principal.arn, duration_s, SessionNarrowing())
 
     def verify(self, access_key_id: str, token: str, now: float | None = None) -> Session:
         """The session of a token. Raises SignatureError when it was not minted here, is not that key's, or is over.
@@ -134,12 +165,19 @@ class SessionIssuer:
         return session
 
     def _mint(
-        self, principal: Principal, session_name: str, role_arn: str | None, source: str, duration_s: float
+        self,
+        principal: Principal,
+        session_name: str,
+        role_arn: str | None,
+        source: str,
+        duration_s: float,
+        narrowed: SessionNarrowing,
     ) -> tuple[Credentials, Principal]:
         issued_at = self._now()
         access_key_id = new_access_key_id(TEMPORARY, principal.account)
+        context = narrowed.context(role_arn, session_name, issued_at)
         session = Session(
-            Principal(principal.account, principal.arn, principal.user_id, access_key_id),
+            Principal(principal.account, principal.arn, principal.user_id, access_key_id, context),
             os.urandom(8).hex(),
             session_name,
             role_arn,
@@ -150,6 +188,8 @@ class SessionIssuer:
         )
         body = _VERSION + _encode(session)
         token = base64.urlsafe_b64encode(body + hmac.digest(self._token_key, body, "sha256")).rstrip(b"=").decode()
+        if len(token) > _TOKEN_MAX_CHARACTERS:
+            raise ValueError(f"the session token would have {len(token)} characters")
         credentials = Credentials(access_key_id, self._secret_of(token), token, session.expires_at)
         return credentials, session.principal
 
@@ -175,24 +215,36 @@ def _unknown_token() -> SignatureError:
 
 def _encode(session: Session) -> bytes:
     principal = session.principal
-    return orjson.dumps(
-        [
-            principal.access_key_id,
-            principal.account,
-            principal.arn,
-            principal.user_id,
-            session.session_id,
-            session.session_name,
-            session.role_arn,
-            session.source,
-            session.issued_at,
-            session.expires_at,
-        ]
-    )
+    fields: list[object] = [
+        principal.access_key_id,
+        principal.account,
+        principal.arn,
+        principal.user_id,
+        session.session_id,
+        session.session_name,
+        session.role_arn,
+        session.source,
+        session.issued_at,
+        session.expires_at,
+    ]
+    context = principal.session
+    if context is not None and context != SessionContext(context.role_arn, context.session_name, context.issued_at):
+        fields.append([
+            context.policies, context.policy_arns, context.tags, context.transitive_tag_keys, context.source_identity,
+        ])  # fmt: skip
+    return orjson.dumps(fields)
 
 
 def _decode(payload: bytes, secret_access_key: str) -> Session:
     """Only for a payload whose tag was good: its shape is then our own."""
-    key_id, account, arn, user_id, session_id, name, role_arn, source, issued_at, expires_at = orjson.loads(payload)
-    principal = Principal(AccountId(account), arn, user_id, key_id)
+    key_id, account, arn, user_id, session_id, name, role_arn, source, issued_at, expires_at, *rest = orjson.loads(
+        payload
+    )
+    narrowed = SessionNarrowing()
+    if rest:
+        policies, policy_arns, tags, transitive, source_identity = rest[0]
+        pairs = tuple((key, value) for key, value in tags)
+        narrowed = SessionNarrowing(tuple(policies), tuple(policy_arns), pairs, tuple(transitive), source_identity)
+    context = narrowed.context(role_arn, name, issued_at)
+    principal = Principal(AccountId(account), arn, user_id, key_id, context)
     return Session(principal, session_id, name, role_arn, source, issued_at, expires_at, secret_access_key)

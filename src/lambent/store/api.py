@@ -23,6 +23,8 @@ FUNCTIONS: Final = "functions"  # account/region/name → the function: its $LAT
 VERSIONS: Final = "versions"  # account/region/name/%010d → a published version
 ROLES: Final = "roles"  # account/name
 POLICIES: Final = "policies"  # account/name → a customer managed policy
+USERS: Final = "users"  # account/name
+GROUPS: Final = "groups"  # account/name
 SETTINGS: Final = "settings"  # what this installation made for itself (signing secret, …)
 LOG_GROUPS: Final = "log_groups"  # account/region/name
 ACCESS_KEYS: Final = "access_keys"  # access key id
@@ -45,6 +47,8 @@ TABLES: Final = (
     VERSIONS,
     ROLES,
     POLICIES,
+    USERS,
+    GROUPS,
     SETTINGS,
     LOG_GROUPS,
     ACCESS_KEYS,

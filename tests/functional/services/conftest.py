@@ -17,9 +17,8 @@ from lambent.aws.chain import AwsEndpoint
 from lambent.http.server import HttpServer
 from lambent.http.sockets import bind_tcp
 from lambent.iam.authentication import AcceptAnyKey, Authenticate, VerifyEnvironment, VerifySignatures
+from lambent.iam.entities import IamEntities
 from lambent.iam.identities import AccessKey, Identities
-from lambent.iam.managed_policies import ManagedPolicies
-from lambent.iam.roles import Roles
 from lambent.iam.sessions import SessionIssuer, load_secret
 from lambent.model.ids import AccountId, Region
 from lambent.services.iam import operations as iam
@@ -112,13 +111,13 @@ class _Running:
         root = await identities.ensure_root_key(ACCOUNT, self._data / "credentials")
         assert root is not None
         sessions = SessionIssuer(await load_secret(store))
-        roles, policies = Roles(store), ManagedPolicies(store)
+        entities = IamEntities.of(store, identities)
         policy: Authenticate = AcceptAnyKey(sessions, ACCOUNT, REGION)
         if self._auth == "sigv4":
             policy = VerifySignatures(identities, sessions)
         elif self._auth != "none":
             policy = VerifyEnvironment(sessions, self._auth)
-        definitions = [iam.definition(roles, policies, identities), sts.definition(roles, sessions, identities)]
+        definitions = [iam.definition(entities), sts.definition(entities.roles, sessions, identities)]
         endpoint = AwsEndpoint(definitions, policy, region=REGION, account=ACCOUNT)
         server = HttpServer(endpoint.handle, endpoint.policy)
         listener = bind_tcp("127.0.0.1", 0)

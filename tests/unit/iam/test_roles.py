@@ -166,8 +166,8 @@ async def test_attached_policies(roles: Roles) -> None:
 async def test_listing_goes_by_account_path_and_name(roles: Roles) -> None:
     for account, name, path in ((ACCOUNT, "b", "/x/"), (ACCOUNT, "A", "/"), (ACCOUNT, "c", "/x/y/"), (OTHER, "d", "/")):
         await roles.create(account, name, TRUST, path=path)
-    assert [role.name for role in await roles.list_roles(ACCOUNT)] == ["A", "b", "c"]
-    assert [role.name for role in await roles.list_roles(ACCOUNT, "/x/")] == ["b", "c"]
+    assert [role.name for role in await roles.list_all(ACCOUNT)] == ["A", "b", "c"]
+    assert [role.name for role in await roles.list_all(ACCOUNT, "/x/")] == ["b", "c"]
 
 
 async def test_changes_at_once_are_all_kept(roles: Roles) -> None:
@@ -246,6 +246,6 @@ async def test_managed_policies(policies: ManagedPolicies) -> None:
 
 
 def test_a_role_is_frozen() -> None:
-    role = Role(ACCOUNT, "r", "/", "AROAX", TRUST, 0.0)
+    role = Role(account=ACCOUNT, name="r", role_id="AROAX", trust_policy=TRUST, created_at=0.0)
     with pytest.raises(AttributeError):
         role.name = "s"  # type: ignore[misc]

@@ -1,27 +1,31 @@
-"""Everything IAM answers. IAM is global: one set of roles, policies and keys for an account, whatever the region."""
+"""Everything IAM answers. IAM is global: one set of users, roles, policies and keys for an account, in any region."""
 
 from __future__ import annotations
 
 from lambent.aws.context import Operations
 from lambent.aws.service import ServiceDefinition
-from lambent.iam.identities import Identities
-from lambent.iam.managed_policies import ManagedPolicies
-from lambent.iam.roles import Roles
-from lambent.services.iam import access_keys, role_policies
-from lambent.services.iam import policies as policy_operations
-from lambent.services.iam import roles as role_operations
+from lambent.iam.entities import IamEntities
+from lambent.services.iam import access_keys, account, policies, roles, users
+from lambent.services.iam.holder_policies import policy_operations, tag_and_boundary_operations
 
 
-def definition(roles: Roles, policies: ManagedPolicies, identities: Identities) -> ServiceDefinition:
+def definition(entities: IamEntities) -> ServiceDefinition:
     """The service, for the request chain."""
-    return ServiceDefinition("iam", operations(roles, policies, identities))
+    return ServiceDefinition("iam", operations(entities))
 
 
-def operations(roles: Roles, policies: ManagedPolicies, identities: Identities) -> Operations:
+def operations(entities: IamEntities) -> Operations:
     """Operation name → handler."""
+    managed = entities.policies
     return {
-        **role_operations.operations(roles),
-        **role_policies.operations(roles, policies),
-        **policy_operations.operations(roles, policies),
-        **access_keys.operations(identities),
+        **users.operations(entities),
+        **roles.operations(entities),
+        **policy_operations("Role", entities.roles, managed),
+        **policy_operations("User", entities.users, managed),
+        **policy_operations("Group", entities.groups, managed),
+        **tag_and_boundary_operations("Role", entities.roles, managed),
+        **tag_and_boundary_operations("User", entities.users, managed),
+        **policies.operations(entities),
+        **access_keys.operations(entities),
+        **account.operations(entities),
     }

@@ -1,16 +1,17 @@
-"""IAM roles: CreateRole, GetRole, ListRoles, UpdateRole, DeleteRole, trust policy, boundary and tags."""
+"""IAM roles: CreateRole, GetRole, ListRoles, UpdateRole, DeleteRole, trust policy."""
 
 from __future__ import annotations
 
 from lambent.aws.context import Operations, Params, RequestContext
-from lambent.iam.roles import MAX_SESSION_DURATION_DEFAULT_S, Roles
+from lambent.iam.entities import IamEntities
+from lambent.iam.roles import MAX_SESSION_DURATION_DEFAULT_S
 from lambent.services.iam.paging import page
 from lambent.services.iam.shapes import listed_role, role_shape, tag_pairs
 
 
-def operations(roles: Roles) -> Operations:
-    """The operations on roles themselves (their policies: `lambent.services.iam.role_policies`)."""
-    resource = _RoleOperations(roles)
+def operations(entities: IamEntities) -> Operations:
+    """The operations on roles themselves; those on their policies, boundary and tags are in `holder_policies`."""
+    resource = _RoleOperations(entities)
     return {
         "CreateRole": resource.create_role,
         "GetRole": resource.get_role,
@@ -19,20 +20,19 @@ def operations(roles: Roles) -> Operations:
         "UpdateRoleDescription": resource.update_role_description,
         "DeleteRole": resource.delete_role,
         "UpdateAssumeRolePolicy": resource.update_assume_role_policy,
-        "PutRolePermissionsBoundary": resource.put_role_permissions_boundary,
-        "DeleteRolePermissionsBoundary": resource.delete_role_permissions_boundary,
-        "TagRole": resource.tag_role,
-        "UntagRole": resource.untag_role,
-        "ListRoleTags": resource.list_role_tags,
         "ListInstanceProfilesForRole": resource.list_instance_profiles_for_role,
     }
 
 
 class _RoleOperations:
-    def __init__(self, roles: Roles) -> None:
-        self._roles = roles
+    def __init__(self, entities: IamEntities) -> None:
+        self._roles = entities.roles
+        self._policies = entities.policies
 
     async def create_role(self, ctx: RequestContext, params: Params) -> Params:
+        boundary = params.get("PermissionsBoundary")
+        if boundary is not None:
+            await self._policies.check_attachable(boundary)
         role = await self._roles.create(
             ctx.account,
             params["RoleName"],
@@ -40,7 +40,7 @@ class _RoleOperations:
             path=params.get("Path", "/"),
             description=params.get("Description"),
             max_session_duration_s=params.get("MaxSessionDuration", MAX_SESSION_DURATION_DEFAULT_S),
-            permissions_boundary=params.get("PermissionsBoundary"),
+            permissions_boundary=boundary,
             tags=tag_pairs(params),
         )
         return {"Role": role_shape(role)}
@@ -50,7 +50,7 @@ class _RoleOperations:
         return {"Role": role_shape(role) | {"RoleLastUsed": {}}}
 
     async def list_roles(self, ctx: RequestContext, params: Params) -> Params:
-        roles = await self._roles.list_roles(ctx.account, params.get("PathPrefix", "/"))
+        roles = await self._roles.list_all(ctx.account, params.get("PathPrefix", "/"))
         return page("Roles", roles, params, key=lambda role: role.name.lower(), shape=listed_role)
 
     async def update_role(self, ctx: RequestContext, params: Params) -> Params:
@@ -75,32 +75,6 @@ class _RoleOperations:
     async def update_assume_role_policy(self, ctx: RequestContext, params: Params) -> Params:
         await self._roles.update_trust_policy(ctx.account, params["RoleName"], params["PolicyDocument"])
         return {}
-
-    async def put_role_permissions_boundary(self, ctx: RequestContext, params: Params) -> Params:
-        await self._roles.set_permissions_boundary(ctx.account, params["RoleName"], params["PermissionsBoundary"])
-        return {}
-
-    async def delete_role_permissions_boundary(self, ctx: RequestContext, params: Params) -> Params:
-        await self._roles.set_permissions_boundary(ctx.account, params["RoleName"], None)
-        return {}
-
-    async def tag_role(self, ctx: RequestContext, params: Params) -> Params:
-        await self._roles.tag(ctx.account, params["RoleName"], tag_pairs(params))
-        return {}
-
-    async def untag_role(self, ctx: RequestContext, params: Params) -> Params:
-        await self._roles.untag(ctx.account, params["RoleName"], params["TagKeys"])
-        return {}
-
-    async def list_role_tags(self, ctx: RequestContext, params: Params) -> Params:
-        role = await self._roles.get(ctx.account, params["RoleName"])
-        return page(
-            "Tags",
-            sorted(role.tags.items()),
-            params,
-            key=lambda tag: tag[0],
-            shape=lambda tag: {"Key": tag[0], "Value": tag[1]},
-        )
 
     async def list_instance_profiles_for_role(self, ctx: RequestContext, params: Params) -> Params:
         """Always empty: instance profiles are for EC2. Terraform asks before it deletes a role."""

@@ -7,8 +7,10 @@ from datetime import UTC, datetime
 from urllib.parse import quote
 
 from lambent.aws.context import Params
-from lambent.iam.managed_policies import DEFAULT_VERSION_ID, ManagedPolicy
+from lambent.iam.managed_policies import ManagedPolicy
+from lambent.iam.policy_holders import PolicyHolder
 from lambent.iam.roles import Role
+from lambent.iam.users import Group, User
 
 
 def date(moment: float) -> datetime:
@@ -48,14 +50,44 @@ def listed_role(role: Role) -> Params:
 
 def role_shape(role: Role) -> Params:
     """A role in full."""
-    shape = listed_role(role)
-    if role.permissions_boundary is not None:
+    return listed_role(role) | _boundary_and_tags(role)
+
+
+def listed_user(user: User) -> Params:
+    """A user as ListUsers gives it: without tags and boundary."""
+    return {
+        "Path": user.path,
+        "UserName": user.name,
+        "UserId": user.user_id,
+        "Arn": user.arn,
+        "CreateDate": date(user.created_at),
+    }
+
+
+def user_shape(user: User) -> Params:
+    """A user in full."""
+    return listed_user(user) | _boundary_and_tags(user)
+
+
+def group_shape(group: Group) -> Params:
+    return {
+        "Path": group.path,
+        "GroupName": group.name,
+        "GroupId": group.group_id,
+        "Arn": group.arn,
+        "CreateDate": date(group.created_at),
+    }
+
+
+def _boundary_and_tags(holder: PolicyHolder) -> Params:
+    shape: Params = {}
+    if holder.permissions_boundary is not None:
         shape["PermissionsBoundary"] = {
             "PermissionsBoundaryType": "Policy",
-            "PermissionsBoundaryArn": role.permissions_boundary,
+            "PermissionsBoundaryArn": holder.permissions_boundary,
         }
-    if role.tags:
-        shape["Tags"] = tag_list(role.tags)
+    if holder.tags:
+        shape["Tags"] = tag_list(holder.tags)
     return shape
 
 
@@ -66,10 +98,10 @@ def policy_shape(policy: ManagedPolicy, attachment_count: int, boundary_count: i
         "PolicyId": policy.policy_id,
         "Arn": policy.arn,
         "Path": policy.path,
-        "DefaultVersionId": DEFAULT_VERSION_ID,
+        "DefaultVersionId": policy.default_version_id,
         "AttachmentCount": attachment_count,
         "PermissionsBoundaryUsageCount": boundary_count,
         "IsAttachable": True,
         "CreateDate": date(policy.created_at),
-        "UpdateDate": date(policy.created_at),
+        "UpdateDate": date(policy.updated_at or policy.created_at),
     }

@@ -4,53 +4,93 @@ from __future__ import annotations
 
 from typing import Final
 
-from lambent.aws.support import Support, effective, refused, without_effect
+from lambent.aws.support import Member, Support, effective, without_effect
 
 _PAGE: Final = effective("Marker", "MaxItems")
 _ALL_AT_ONCE: Final = without_effect("The answer always fits on one page.")
-_NOT_EVALUATED: Final = without_effect("Checked, stored and answered; what it allows or denies is not evaluated yet.")
-_NO_USERS: Final = refused("There are no IAM users: the keys are those of the calling account's root.")
+_ONE_PAGE: Final = {"Marker": _ALL_AT_ONCE, "MaxItems": _ALL_AT_ONCE}
+
+
+def _policies_of(noun: str) -> dict[str, dict[str, Member]]:
+    """The rows of what roles, users and groups have in common."""
+    name = f"{noun}Name"
+    return {
+        f"Put{noun}Policy": effective(name, "PolicyName", "PolicyDocument"),
+        f"Get{noun}Policy": effective(name, "PolicyName"),
+        f"List{noun}Policies": {**effective(name), **_PAGE},
+        f"Delete{noun}Policy": effective(name, "PolicyName"),
+        f"Attach{noun}Policy": effective(name, "PolicyArn"),
+        f"Detach{noun}Policy": effective(name, "PolicyArn"),
+        f"ListAttached{noun}Policies": {**effective(name, "PathPrefix"), **_PAGE},
+    }
+
+
+def _tags_and_boundary_of(noun: str) -> dict[str, dict[str, Member]]:
+    """The rows of what roles and users have in common besides."""
+    name = f"{noun}Name"
+    return {
+        f"Put{noun}PermissionsBoundary": effective(name, "PermissionsBoundary"),
+        f"Delete{noun}PermissionsBoundary": effective(name),
+        f"Tag{noun}": effective(name, "Tags"),
+        f"Untag{noun}": effective(name, "TagKeys"),
+        f"List{noun}Tags": {**effective(name), **_PAGE},
+    }
+
 
 SUPPORT: Final[Support] = {
-    "CreateRole": {
-        **effective("Path", "RoleName", "AssumeRolePolicyDocument", "Description", "MaxSessionDuration", "Tags"),
-        "PermissionsBoundary": _NOT_EVALUATED,
-    },
+    "CreateRole": effective(
+        "Path",
+        "RoleName",
+        "AssumeRolePolicyDocument",
+        "Description",
+        "MaxSessionDuration",
+        "PermissionsBoundary",
+        "Tags",
+    ),
     "GetRole": effective("RoleName"),
     "ListRoles": {**effective("PathPrefix"), **_PAGE},
     "UpdateRole": effective("RoleName", "Description", "MaxSessionDuration"),
     "UpdateRoleDescription": effective("RoleName", "Description"),
     "DeleteRole": effective("RoleName"),
     "UpdateAssumeRolePolicy": effective("RoleName", "PolicyDocument"),
-    "PutRolePermissionsBoundary": {**effective("RoleName"), "PermissionsBoundary": _NOT_EVALUATED},
-    "DeleteRolePermissionsBoundary": effective("RoleName"),
-    "TagRole": effective("RoleName", "Tags"),
-    "UntagRole": effective("RoleName", "TagKeys"),
-    "ListRoleTags": {**effective("RoleName"), **_PAGE},
-    "ListInstanceProfilesForRole": {
-        **effective("RoleName"),
-        "Marker": _ALL_AT_ONCE,
-        "MaxItems": _ALL_AT_ONCE,
-    },
-    "PutRolePolicy": {**effective("RoleName", "PolicyName"), "PolicyDocument": _NOT_EVALUATED},
-    "GetRolePolicy": effective("RoleName", "PolicyName"),
-    "ListRolePolicies": {**effective("RoleName"), **_PAGE},
-    "DeleteRolePolicy": effective("RoleName", "PolicyName"),
-    "AttachRolePolicy": {**effective("RoleName"), "PolicyArn": _NOT_EVALUATED},
-    "DetachRolePolicy": effective("RoleName", "PolicyArn"),
-    "ListAttachedRolePolicies": {**effective("RoleName", "PathPrefix"), **_PAGE},
-    "CreatePolicy": {
-        **effective("PolicyName", "Path", "Description", "Tags"),
-        "PolicyDocument": _NOT_EVALUATED,
-    },
+    "ListInstanceProfilesForRole": {**effective("RoleName"), **_ONE_PAGE},
+    "CreateUser": effective("Path", "UserName", "PermissionsBoundary", "Tags"),
+    "GetUser": effective("UserName"),
+    "ListUsers": {**effective("PathPrefix"), **_PAGE},
+    "DeleteUser": effective("UserName"),
+    "ListGroupsForUser": {**effective("UserName"), **_PAGE},
+    "CreateGroup": effective("Path", "GroupName"),
+    "GetGroup": {**effective("GroupName"), **_PAGE},
+    "ListGroups": {**effective("PathPrefix"), **_PAGE},
+    "DeleteGroup": effective("GroupName"),
+    "AddUserToGroup": effective("GroupName", "UserName"),
+    "RemoveUserFromGroup": effective("GroupName", "UserName"),
+    **_policies_of("Role"),
+    **_policies_of("User"),
+    **_policies_of("Group"),
+    **_tags_and_boundary_of("Role"),
+    **_tags_and_boundary_of("User"),
+    "CreatePolicy": effective("PolicyName", "Path", "PolicyDocument", "Description", "Tags"),
     "GetPolicy": effective("PolicyArn"),
-    "GetPolicyVersion": effective("PolicyArn", "VersionId"),
     "ListPolicies": {**effective("Scope", "OnlyAttached", "PathPrefix", "PolicyUsageFilter"), **_PAGE},
-    "ListPolicyVersions": {**effective("PolicyArn"), "Marker": _ALL_AT_ONCE, "MaxItems": _ALL_AT_ONCE},
-    "ListEntitiesForPolicy": {**effective("PolicyArn", "EntityFilter", "PathPrefix", "PolicyUsageFilter"), **_PAGE},
     "DeletePolicy": effective("PolicyArn"),
-    "CreateAccessKey": {"UserName": _NO_USERS},
-    "ListAccessKeys": {**_PAGE, "UserName": _NO_USERS},
-    "UpdateAccessKey": {**effective("AccessKeyId", "Status"), "UserName": _NO_USERS},
-    "DeleteAccessKey": {**effective("AccessKeyId"), "UserName": _NO_USERS},
+    "CreatePolicyVersion": effective("PolicyArn", "PolicyDocument", "SetAsDefault"),
+    "GetPolicyVersion": effective("PolicyArn", "VersionId"),
+    "ListPolicyVersions": {**effective("PolicyArn"), **_ONE_PAGE},
+    "SetDefaultPolicyVersion": effective("PolicyArn", "VersionId"),
+    "DeletePolicyVersion": effective("PolicyArn", "VersionId"),
+    "ListEntitiesForPolicy": {
+        **effective("PolicyArn", "EntityFilter", "PathPrefix", "PolicyUsageFilter"),
+        **_ONE_PAGE,
+    },
+    "TagPolicy": effective("PolicyArn", "Tags"),
+    "UntagPolicy": effective("PolicyArn", "TagKeys"),
+    "ListPolicyTags": {**effective("PolicyArn"), **_PAGE},
+    "CreateAccessKey": effective("UserName"),
+    "ListAccessKeys": {**effective("UserName"), **_PAGE},
+    "UpdateAccessKey": effective("UserName", "AccessKeyId", "Status"),
+    "DeleteAccessKey": effective("UserName", "AccessKeyId"),
+    "GetAccountSummary": {},
+    "GetAccountAuthorizationDetails": {**effective("Filter"), **_ONE_PAGE},
+    "ListAccountAliases": _ONE_PAGE,
 }
