@@ -20,7 +20,8 @@ def _diagram(start: str, rows: Iterable[Row]) -> str:
     names = list(dict.fromkeys(name for row in rows for name in (row[0], row[2])))
     lines += [f'    state "{name}" as {_id(name)}' for name in names]
     lines.append(f"    [*] --> {_id(start)}")
-    lines += [f"    {_id(before)} --> {_id(after)}: {what}" for before, what, after in rows]
+    # A second colon would end the label.
+    lines += [f"    {_id(before)} --> {_id(after)}: {what.replace(':', ',')}" for before, what, after in rows]
     return "\n".join([*lines, "```", "", table(("From", "What happens", "To"), rows)])
 
 
