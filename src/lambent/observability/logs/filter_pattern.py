@@ -1,67 +1,128 @@
-"""Filter patterns for unstructured log events: terms, optional and excluded terms, phrases. Pure.
+"""Filter patterns, as FilterLogEvents, metric filters and Live Tail take them. Pure.
 
-https://docs.aws.amazon.com/AmazonCloudWatch/latest/logs/FilterAndPatternSyntax.html. Matching is case-sensitive and by
-containment. Every term must be there; `-term` must not; of terms marked `?` any one will do, and beside other terms
-those are ignored, as AWS says. A term with anything but letters, digits and underscores must be in double quotes.
-Regular expressions (`%…%`), columns (`[…]`) and JSON selectors (`{…}`) are refused, never ignored.
+https://docs.aws.amazon.com/AmazonCloudWatch/latest/logs/FilterAndPatternSyntax.html. A pattern in braces selects from
+JSON (`filter_json`), one in brackets names columns (`filter_columns`), anything else are terms: matching is
+case-sensitive and by containment. Every term must be there; `-term` must not; of terms marked `?` any one will do, and
+beside other terms those are ignored, as AWS says. A term with anything but letters, digits and underscores must be in
+double quotes; one between `%` is a regular expression.
 """
 
 from __future__ import annotations
 
 import re
 from dataclasses import dataclass
+from typing import Final, Protocol
 
-_TERM = re.compile(r'\s*(?P<sign>[-?]?)(?:"(?P<phrase>(?:[^"\\]|\\.)*)"|(?P<word>[^\s"]+))(?=\s|\Z)')
-_WORD = re.compile(r"\w+\Z")
-_STRUCTURED = {"{": "JSON selectors", "[": "space-delimited columns", "%": "regular expressions"}
+from lambent.observability.logs.filter_columns import parse_columns
+from lambent.observability.logs.filter_conditions import InvalidFilterPatternError, compile_regex, unescape
+from lambent.observability.logs.filter_json import parse_json_pattern
+
+__all__ = ["FilterPattern", "InvalidFilterPatternError", "parse_filter_pattern"]
+
+_TERM: Final = re.compile(
+    r"""\s*(?P<sign>[-?]?)(?:"(?P<phrase>(?:[^"\\]|\\.)*)"|%(?P<regex>(?:[^%\\]|\\.)+)%|(?P<word>[^\s"]+))(?=\s|\Z)"""
+)
+_WORD: Final = re.compile(r"\w+\Z")
 
 
-class InvalidFilterPatternError(Exception):
-    """The pattern is not one, or of a kind that is not supported."""
-
-
-@dataclass(frozen=True, slots=True)
-class FilterPattern:
-    """Terms as UTF-8. `required`: all of them; `excluded`: none; `optional`: one of them, if there are any."""
-
-    required: tuple[bytes, ...] = ()
-    excluded: tuple[bytes, ...] = ()
-    optional: tuple[bytes, ...] = ()
+class FilterPattern(Protocol):
+    """A pattern that was read."""
 
     @property
     def matches_all(self) -> bool:
         """Whether there is nothing to test."""
-        return not (self.required or self.excluded or self.optional)
+        ...
+
+    @property
+    def required(self) -> tuple[bytes, ...]:
+        """Texts that every matching message contains."""
+        ...
 
     def matches(self, message: bytes) -> bool:
         """Whether a message (UTF-8) matches."""
+        ...
+
+    def extract(self, message: str) -> dict[str, str]:
+        """The values a matching message has for the pattern's columns (`$name`) or selectors (`$.a.b`)."""
+        ...
+
+
+@dataclass(frozen=True, slots=True)
+class TermsPattern:
+    """Terms as UTF-8. `required`: all of them; `excluded`: none; `optional`: one of them, if there are any.
+
+    The regular expressions likewise.
+    """
+
+    required: tuple[bytes, ...] = ()
+    excluded: tuple[bytes, ...] = ()
+    optional: tuple[bytes, ...] = ()
+    required_regexes: tuple[re.Pattern[bytes], ...] = ()
+    excluded_regexes: tuple[re.Pattern[bytes], ...] = ()
+    optional_regexes: tuple[re.Pattern[bytes], ...] = ()
+
+    @property
+    def matches_all(self) -> bool:
+        """See `FilterPattern`."""
+        return self == TermsPattern()
+
+    def matches(self, message: bytes) -> bool:
+        """See `FilterPattern`."""
         for term in self.required:
             if term not in message:
                 return False
         for term in self.excluded:
             if term in message:
                 return False
-        return not self.optional or any(term in message for term in self.optional)
+        if any(regex.search(message) is None for regex in self.required_regexes):
+            return False
+        if any(regex.search(message) is not None for regex in self.excluded_regexes):
+            return False
+        if not self.optional and not self.optional_regexes:
+            return True
+        return any(term in message for term in self.optional) or any(
+            regex.search(message) is not None for regex in self.optional_regexes
+        )
+
+    def extract(self, message: str) -> dict[str, str]:
+        """See `FilterPattern`: terms have no values."""
+        return {}
 
 
 def parse_filter_pattern(text: str) -> FilterPattern:
     """Read a pattern. Raises InvalidFilterPatternError, whose text is for the client."""
     stripped = text.strip()
-    kind = _STRUCTURED.get(stripped[:1])
-    if kind is not None:
-        raise InvalidFilterPatternError(f"Invalid filter pattern: {kind} are not supported by this version of Lambent")
+    if stripped.startswith("{"):
+        return parse_json_pattern(stripped)
+    if stripped.startswith("["):
+        return parse_columns(stripped)
+    return _parse_terms(stripped)
+
+
+def _parse_terms(text: str) -> TermsPattern:
     terms: dict[str, list[bytes]] = {"": [], "-": [], "?": []}
+    regexes: dict[str, list[re.Pattern[bytes]]] = {"": [], "-": [], "?": []}
     at = 0
-    while at < len(stripped):
-        match = _TERM.match(stripped, at)
+    while at < len(text):
+        match = _TERM.match(text, at)
         if match is None:
-            raise InvalidFilterPatternError("Invalid filter pattern")
-        word, phrase = match["word"], match["phrase"]
+            raise InvalidFilterPatternError
+        at = match.end()
+        sign, word, phrase, regex = match["sign"], match["word"], match["phrase"], match["regex"]
+        if regex is not None:
+            regexes[sign].append(re.compile(compile_regex(regex).pattern.encode()))
+            continue
         if word is not None and _WORD.match(word) is None:
             raise InvalidFilterPatternError(f"Invalid character(s) in term '{word}'")
-        term = word if word is not None else re.sub(r"\\(.)", r"\1", phrase)
-        if term:
-            terms[match["sign"]].append(term.encode())
-        at = match.end()
-    optional = () if terms[""] or terms["-"] else tuple(terms["?"])
-    return FilterPattern(tuple(terms[""]), tuple(terms["-"]), optional)
+        term = word if word is not None else unescape(phrase)
+        if term.strip():  # `" "` is how the console writes the pattern that matches everything
+            terms[sign].append(term.encode())
+    alone = not (terms[""] or terms["-"] or regexes[""] or regexes["-"])
+    return TermsPattern(
+        tuple(terms[""]),
+        tuple(terms["-"]),
+        tuple(terms["?"]) if alone else (),
+        tuple(regexes[""]),
+        tuple(regexes["-"]),
+        tuple(regexes["?"]) if alone else (),
+    )
