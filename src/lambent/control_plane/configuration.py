@@ -7,8 +7,13 @@ from dataclasses import dataclass, replace
 from datetime import UTC, datetime
 from typing import Any, Final
 
+from lambent.control_plane.blocks import check_blocks
+from lambent.control_plane.images import IMAGE
+from lambent.control_plane.layer_rules import check_unzipped_size
 from lambent.control_plane.requests import (
+    Code,
     ConfigurationSettings,
+    ContainerImage,
     CreateRequest,
     LoggingSettings,
     UpdateCodeRequest,
@@ -26,6 +31,7 @@ from lambent.model.arn import LATEST
 from lambent.model.errors import InvalidParameterValueException, ResourceConflictException
 from lambent.model.function import FunctionRecord, FunctionVersion, LoggingConfig
 from lambent.model.ids import new_revision_id
+from lambent.model.layer import AttachedLayer
 from lambent.packaging.code_store import StoredPackage
 
 TEXT: Final = "Text"
@@ -46,9 +52,14 @@ class Change:
 
 
 def decide_create(
-    request: CreateRequest, package: StoredPackage, existing: FunctionRecord | None, now: float
+    request: CreateRequest,
+    package: StoredPackage,
+    existing: FunctionRecord | None,
+    now: float,
+    layers: tuple[AttachedLayer, ...] | None = None,
 ) -> Change:
-    """CreateFunction, its settings already checked. Raises ResourceConflictException if the function exists.
+    """CreateFunction, its settings already checked, with the layers they name. Raises ResourceConflictException if the
+    function exists, InvalidParameterValueException.
 
     With Publish the answer is version 1 under the unqualified ARN, which is what AWS answers; the version stored is a
     proper one.
@@ -71,8 +82,10 @@ def decide_create(
         last_modified=timestamp(now),
         logging=LoggingConfig(TEXT, f"/aws/lambda/{request.function.name}"),
         architectures=request.architectures,
+        package_type=IMAGE if isinstance(request.code, ContainerImage) else "Zip",
+        image_uri=_image_uri(request.code),
     )
-    record = FunctionRecord(with_status(_with_settings(blank, settings), PENDING), tags=dict(request.tags))
+    record = FunctionRecord(with_status(_with_settings(blank, settings, layers), PENDING), tags=dict(request.tags))
     if not request.publish:
         return Change(record, None, record.latest)
     publication = publish(record, PENDING)
@@ -102,24 +115,35 @@ def decide_update_code(
 
 
 def with_code(latest: FunctionVersion, request: UpdateCodeRequest, package: StoredPackage) -> FunctionVersion:
-    """`$LATEST` with other code and nothing else changed: also what a DryRun answers."""
-    return replace(
+    """`$LATEST` with other code and nothing else changed: also what a DryRun answers.
+
+    Raises InvalidParameterValueException if it is too large together with the layers.
+    """
+    after = replace(
         latest,
         code_digest=package.digest,
         code_sha256=package.code_sha256,
         code_size=package.code_size,
         code_unzipped_size=package.unzipped_size,
         architectures=request.architectures or latest.architectures,
+        image_uri=_image_uri(request.code),
     )
+    check_unzipped_size(after)
+    return after
 
 
-def decide_update_configuration(record: FunctionRecord, request: UpdateConfigurationRequest, now: float) -> Change:
-    """UpdateFunctionConfiguration, its settings already checked.
+def decide_update_configuration(
+    record: FunctionRecord,
+    request: UpdateConfigurationRequest,
+    now: float,
+    layers: tuple[AttachedLayer, ...] | None = None,
+) -> Change:
+    """UpdateFunctionConfiguration, its settings already checked, with the layers they name.
 
-    Raises PreconditionFailedException, ResourceConflictException.
+    Raises PreconditionFailedException, ResourceConflictException, InvalidParameterValueException.
     """
     check_revision(record.latest, request.revision_id)
-    after = record.with_latest(_updated(record.latest, _with_settings(record.latest, request.settings), now))
+    after = record.with_latest(_updated(record.latest, _with_settings(record.latest, request.settings, layers), now))
     return Change(after, None, after.latest)
 
 
@@ -144,7 +168,13 @@ def _updated(before: FunctionVersion, after: FunctionVersion, now: float) -> Fun
     )
 
 
-def _with_settings(version: FunctionVersion, settings: ConfigurationSettings) -> FunctionVersion:
+def _image_uri(code: Code) -> str | None:
+    return code.uri if isinstance(code, ContainerImage) else None
+
+
+def _with_settings(
+    version: FunctionVersion, settings: ConfigurationSettings, layers: tuple[AttachedLayer, ...] | None
+) -> FunctionVersion:
     given = {
         "role": settings.role,
         "runtime": settings.runtime,
@@ -155,16 +185,20 @@ def _with_settings(version: FunctionVersion, settings: ConfigurationSettings) ->
         "ephemeral_storage_mb": settings.ephemeral_storage_mb,
         "tracing_mode": settings.tracing_mode,
         "environment": None if settings.environment is None else dict(settings.environment),
+        "layers": layers,
     }
     present: dict[str, Any] = {name: value for name, value in given.items() if value is not None}
     if settings.kms_key_arn is not None:
         present["kms_key_arn"] = settings.kms_key_arn or None
-    return replace(
+    after = replace(
         version,
         **present,
         logging=_logging(version.logging, settings.logging),
         without_effect=_merged(version.without_effect, settings.without_effect),
     )
+    check_unzipped_size(after)
+    check_blocks(after)
+    return after
 
 
 def _logging(current: LoggingConfig, given: LoggingSettings | None) -> LoggingConfig:

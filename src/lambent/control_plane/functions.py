@@ -7,6 +7,7 @@ import logging
 from collections.abc import Awaitable, Callable, Mapping, Sequence, Set
 from dataclasses import dataclass, replace
 
+from lambent.aws_client.s3_objects import GetObject
 from lambent.control_plane.aliases import Aliases, aliases_of_version
 from lambent.control_plane.attachments import Attachments
 from lambent.control_plane.code import CodeCollector
@@ -23,10 +24,16 @@ from lambent.control_plane.configuration import (
 from lambent.control_plane.event_invoke_configs import EventInvokeConfigs
 from lambent.control_plane.event_source_mappings import EventSourceMappings
 from lambent.control_plane.function_urls import FunctionUrls
+from lambent.control_plane.images import check_code_kind, image_package
+from lambent.control_plane.layer_permissions import LayerPermissions
+from lambent.control_plane.layers import AttachedLayers, Layers
+from lambent.control_plane.packages import Packages
 from lambent.control_plane.permissions import Permissions
 from lambent.control_plane.provisioned_concurrency import ProvisionedConcurrency
 from lambent.control_plane.queries import FunctionQueries, StoredFunction
 from lambent.control_plane.requests import (
+    Code,
+    ContainerImage,
     CreateRequest,
     PublishRequest,
     UpdateCodeRequest,
@@ -43,13 +50,12 @@ from lambent.model.alias import aliases_prefix
 from lambent.model.arn import FunctionId
 from lambent.model.clock import Clock
 from lambent.model.errors import (
-    CodeStorageExceededException,
     InvalidParameterValueException,
     ResourceConflictException,
 )
 from lambent.model.function import FunctionVersion, version_key, versions_prefix
 from lambent.model.resource_policy import function_policies_prefix, function_policy_key
-from lambent.packaging.code_store import CodeStorageFullError, CodeStore, StoredPackage
+from lambent.packaging.code_store import CodeStore, StoredPackage
 from lambent.store.api import (
     ALIASES,
     FUNCTIONS,
@@ -104,8 +110,10 @@ class FunctionsControlPlane:
         settings: Settings | None = None,
         role_check: RoleCheck | None = None,
         digests_in_use: Callable[[], Set[str]] = frozenset,
+        get_object: GetObject | None = None,
     ) -> None:
-        """`digests_in_use`: code that execution environments may still run from, whatever the store says."""
+        """`digests_in_use`: code that execution environments may still run from, whatever the store says.
+        `get_object`: the S3 in force, if there is one."""
         self._settings = settings or Settings()
         if self._settings.require_roles and role_check is None:
             raise ValueError("require_roles needs a role_check")
@@ -130,6 +138,9 @@ class FunctionsControlPlane:
         self.runtime_settings = RuntimeSettings(self.queries, attachments)
         self.event_source_mappings = EventSourceMappings(store, self.queries, clock)
         self.usage = Usage(store)
+        self._packages = Packages(code_store, self.usage, get_object, self._collector.want)
+        self.layers = Layers(store, self._packages, clock, self._collector.want)
+        self.layer_permissions = LayerPermissions(store)
 
     async def start(self) -> None:
         """Complete what a stop or a crash left under way, and collect the code it left behind."""
@@ -154,22 +165,30 @@ class FunctionsControlPlane:
         await self._check_role(request.settings.role)
         if await self.queries.find(request.function) is not None:
             raise already_exists(request)
-        package = await self._add(request.function, request.zip_file)
-        change = decide_create(request, package, None, self._clock.now())
-        try:
-            await self._commit(change, 0)
-        except ConflictError:
-            self._collector.want()
-            raise already_exists(request) from None
-        return change.answer
+        await self._attach(request)  # what is wrong with the layers is said before any code is looked at
+        package = await self._add(request.function, request.code)
+        for _ in range(_ATTEMPTS):
+            attached = await self._attach(request)
+            layers = None if attached is None else attached.layers
+            change = decide_create(request, package, None, self._clock.now(), layers)
+            try:
+                await self._commit(change, 0, attached)
+            except ConflictError:
+                self._collector.want()
+                if await self.queries.find(request.function) is not None:
+                    raise already_exists(request) from None
+                continue  # one of the layers is gone
+            return change.answer
+        raise already_exists(request)
 
     async def update_code(self, request: UpdateCodeRequest) -> FunctionVersion:
         """UpdateFunctionCode. Raises ResourceNotFoundException, PreconditionFailedException,
         ResourceConflictException, CodeStorageExceededException, and what the code store says about the archive."""
         found = await self._settled(request.function)
         check_revision(found.record.latest, request.revision_id)
+        check_code_kind(found.record.latest, request.code)
         try:
-            package = await self._add(request.function, request.zip_file)
+            package = await self._add(request.function, request.code)
             if request.dry_run:
                 return with_code(found.record.latest, request, package)
             return await self._update_code(request, package)
@@ -193,8 +212,10 @@ class FunctionsControlPlane:
         await self._check_role(request.settings.role)
         for _ in range(_ATTEMPTS):
             found = await self._settled(request.function)
-            change = decide_update_configuration(found.record, request, self._clock.now())
-            if await self._committed(change, found):
+            attached = await self._attach(request)
+            layers = None if attached is None else attached.layers
+            change = decide_update_configuration(found.record, request, self._clock.now(), layers)
+            if await self._committed(change, found, attached):
                 return change.answer
         raise update_in_progress(found.record.latest)
 
@@ -291,17 +312,15 @@ class FunctionsControlPlane:
             *await self.concurrency.removal(function),
         ]
 
-    async def _add(self, function: FunctionId, zip_file: bytes) -> StoredPackage:
-        try:
-            package = await self._code_store.add_zip(zip_file)
-        except CodeStorageFullError as error:
-            logger.exception("There is no room for code")
-            raise CodeStorageExceededException("The disk that Lambent keeps code on is full.") from error
-        usage = await self.usage.of(function.account, function.region)
-        if usage.total_code_size + package.unzipped_size > limits.CODE_STORAGE_MAX_BYTES:
-            self._collector.want()
-            raise CodeStorageExceededException("Code storage limit exceeded.")
-        return package
+    async def _attach(self, request: CreateRequest | UpdateConfigurationRequest) -> AttachedLayers | None:
+        """The layers it names; None if it says nothing of layers."""
+        arns = request.settings.layers
+        return None if arns is None else await self.layers.attach(arns, request.function, request.caller)
+
+    async def _add(self, function: FunctionId, code: Code) -> StoredPackage:
+        if isinstance(code, ContainerImage):
+            return image_package(code)
+        return await self._packages.add(function.account, function.region, code)
 
     async def _check_role(self, role: str | None) -> None:
         if role is None or not self._settings.require_roles:
@@ -309,10 +328,11 @@ class FunctionsControlPlane:
         if not await self._role_check(role):
             raise InvalidParameterValueException("The role defined for the function cannot be assumed by Lambda.")
 
-    async def _commit(self, change: Change, revision: int) -> None:
+    async def _commit(self, change: Change, revision: int, attached: AttachedLayers | None = None) -> None:
         function = change.record.function
         changes: list[StoreChange] = [
             Put(FUNCTIONS, function.key, change.record.to_document(), expect=revision),
+            *(attached.expected if attached is not None else ()),
         ]
         if change.published is not None:
             key = version_key(function, change.published.version)
@@ -325,9 +345,9 @@ class FunctionsControlPlane:
         if not is_settled(change.record.latest):
             self._settling.begin(function)
 
-    async def _committed(self, change: Change, found: StoredFunction) -> bool:
+    async def _committed(self, change: Change, found: StoredFunction, attached: AttachedLayers | None = None) -> bool:
         try:
-            await self._commit(change, found.revision)
+            await self._commit(change, found.revision, attached)
         except ConflictError:
             return False
         return True

@@ -2,7 +2,9 @@
 
 from __future__ import annotations
 
+from collections.abc import Mapping
 from dataclasses import dataclass
+from typing import Any
 
 from lambent.control_plane.scan import each
 from lambent.control_plane.states import is_settled
@@ -17,7 +19,8 @@ from lambent.model.function import (
     versions_prefix,
 )
 from lambent.model.ids import AccountId, Region
-from lambent.store.api import ALIASES, FUNCTIONS, VERSIONS, Store
+from lambent.packaging.layers import digests_needed
+from lambent.store.api import ALIASES, FUNCTIONS, LAYER_VERSIONS, VERSIONS, Store
 
 
 @dataclass(frozen=True, slots=True)
@@ -147,12 +150,17 @@ class FunctionQueries:
         return [record.function for record in records if not is_settled(record.latest)]
 
     async def code_digests(self) -> set[str]:
-        """The code of every function and version of every account.
+        """The code of every layer version, function and version of every account.
 
-        Functions first: code that a version got from its function meanwhile is then seen at one of them at least.
+        In this order: code that a function got from a layer version, or a version from its function, meanwhile, is
+        then seen at one of them at least.
         """
-        functions = {stored.value["latest"]["code_digest"] async for stored in each(self._store, FUNCTIONS, "")}
-        return functions | {stored.value["code_digest"] async for stored in each(self._store, VERSIONS, "")}
+        digests = {stored.value["digest"] async for stored in each(self._store, LAYER_VERSIONS, "")}
+        async for stored in each(self._store, FUNCTIONS, ""):
+            digests |= _digests(stored.value["latest"])
+        async for stored in each(self._store, VERSIONS, ""):
+            digests |= _digests(stored.value)
+        return digests
 
     async def _published(self, function: FunctionId, after: str | None, limit: int) -> list[FunctionVersion]:
         if limit <= 0:
@@ -170,6 +178,10 @@ def not_found(reference: FunctionReference) -> ResourceNotFoundException:
 
 def _region_prefix(account: AccountId, region: Region) -> str:
     return f"{account}/{region}/"
+
+
+def _digests(version: Mapping[str, Any]) -> set[str]:
+    return digests_needed(version["code_digest"], [layer["digest"] for layer in version.get("layers", ())])
 
 
 def _position(version: FunctionVersion) -> str:

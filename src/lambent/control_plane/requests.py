@@ -6,7 +6,21 @@ from collections.abc import Mapping
 from dataclasses import dataclass, field
 from typing import Any
 
+from lambent.aws_client.s3_objects import S3Object
+from lambent.iam.principal import Principal
 from lambent.model.arn import FunctionId
+from lambent.model.layer import LayerId
+
+
+@dataclass(frozen=True, slots=True)
+class ContainerImage:
+    """Code that is a container image in a registry."""
+
+    uri: str
+
+
+Code = bytes | S3Object | ContainerImage
+"""Code as it was given: the archive itself, where it is, or an image."""
 
 
 @dataclass(frozen=True, slots=True)
@@ -23,8 +37,8 @@ class LoggingSettings:
 class ConfigurationSettings:
     """The settings that CreateFunction and UpdateFunctionConfiguration share.
 
-    `without_effect` holds, under their API names, the blocks that are stored and answered only; one given as None is
-    removed.
+    `layers` are ARNs of layer versions. `without_effect` holds, under their API names, the blocks that are stored and
+    answered only; one given as None is removed.
     """
 
     role: str | None = None
@@ -38,19 +52,21 @@ class ConfigurationSettings:
     logging: LoggingSettings | None = None
     tracing_mode: str | None = None
     kms_key_arn: str | None = None
+    layers: tuple[str, ...] | None = None
     without_effect: Mapping[str, Any] = field(default_factory=dict)
 
 
 @dataclass(frozen=True, slots=True)
 class CreateRequest:
-    """CreateFunction. `zip_file` is the archive itself."""
+    """CreateFunction. `caller`: who asks, where another account's layers may be meant."""
 
     function: FunctionId
     settings: ConfigurationSettings
-    zip_file: bytes
+    code: Code
     architectures: tuple[str, ...] = ("x86_64",)
     tags: Mapping[str, str] = field(default_factory=dict)
     publish: bool = False
+    caller: Principal | None = None
 
 
 @dataclass(frozen=True, slots=True)
@@ -58,7 +74,7 @@ class UpdateCodeRequest:
     """UpdateFunctionCode."""
 
     function: FunctionId
-    zip_file: bytes
+    code: Code
     architectures: tuple[str, ...] | None = None
     publish: bool = False
     dry_run: bool = False
@@ -67,11 +83,12 @@ class UpdateCodeRequest:
 
 @dataclass(frozen=True, slots=True)
 class UpdateConfigurationRequest:
-    """UpdateFunctionConfiguration."""
+    """UpdateFunctionConfiguration. `caller` as in `CreateRequest`."""
 
     function: FunctionId
     settings: ConfigurationSettings
     revision_id: str | None = None
+    caller: Principal | None = None
 
 
 @dataclass(frozen=True, slots=True)
@@ -82,3 +99,23 @@ class PublishRequest:
     description: str | None = None
     code_sha256: str | None = None
     revision_id: str | None = None
+
+
+@dataclass(frozen=True, slots=True)
+class PublishLayerRequest:
+    """PublishLayerVersion."""
+
+    layer: LayerId
+    content: bytes | S3Object
+    description: str = ""
+    compatible_runtimes: tuple[str, ...] = ()
+    compatible_architectures: tuple[str, ...] = ()
+    license_info: str | None = None
+
+
+@dataclass(frozen=True, slots=True)
+class LayerFilter:
+    """What ListLayers and ListLayerVersions may be narrowed to."""
+
+    compatible_runtime: str | None = None
+    compatible_architecture: str | None = None

@@ -1,8 +1,9 @@
 """`State` and `LastUpdateStatus` of a function version: every transition there is; anything else is refused. Pure.
 
 https://docs.aws.amazon.com/lambda/latest/dg/functions-states.html. A new function (or version published with an
-update) starts as Pending; `SETTLED` completes it, or completes an update. The states AWS has besides (Inactive, Failed,
-Deactivating …) have no way in here yet, hence no row.
+update) starts as Pending; `SETTLED` completes it, or completes an update. A function of a container image becomes
+Failed, as images are not run yet. The states AWS has besides (Inactive, Deactivating …) have no way in here yet, hence
+no row.
 """
 
 from __future__ import annotations
@@ -16,6 +17,8 @@ from lambent.model.function import FunctionVersion, LastUpdateStatus, State
 
 CREATING_REASON: Final = "The function is being created."
 CREATING_CODE: Final = "Creating"
+IMAGE_REASON: Final = "Lambent does not run container images yet. Deploy the function as a .zip file archive."
+IMAGE_CODE: Final = "InvalidImage"
 
 
 class FunctionEvent(Enum):
@@ -23,6 +26,7 @@ class FunctionEvent(Enum):
 
     UPDATE = "an update of code or configuration was asked for"
     SETTLED = "what was asked for is in force"
+    REFUSED = "what was asked for cannot be run here: a container image"
 
 
 Status = tuple[State, LastUpdateStatus | None]
@@ -30,10 +34,12 @@ Status = tuple[State, LastUpdateStatus | None]
 PENDING: Final[Status] = (State.PENDING, None)
 ACTIVE: Final[Status] = (State.ACTIVE, LastUpdateStatus.SUCCESSFUL)
 UPDATING: Final[Status] = (State.ACTIVE, LastUpdateStatus.IN_PROGRESS)
+FAILED: Final[Status] = (State.FAILED, LastUpdateStatus.FAILED)
 UPDATE_FAILED: Final[Status] = (State.ACTIVE, LastUpdateStatus.FAILED)
 
 TRANSITIONS: Final[dict[tuple[Status, FunctionEvent], Status]] = {
     (PENDING, FunctionEvent.SETTLED): ACTIVE,
+    (PENDING, FunctionEvent.REFUSED): FAILED,
     (ACTIVE, FunctionEvent.UPDATE): UPDATING,
     (UPDATE_FAILED, FunctionEvent.UPDATE): UPDATING,
     (UPDATING, FunctionEvent.SETTLED): ACTIVE,
@@ -60,15 +66,16 @@ def transit(version: FunctionVersion, event: FunctionEvent) -> FunctionVersion:
 
 def with_status(version: FunctionVersion, status: Status) -> FunctionVersion:
     """The version in that status, with the reasons AWS gives for it (None where it gives none)."""
-    pending, updating = status == PENDING, status == UPDATING
+    reason, code = (IMAGE_REASON, IMAGE_CODE) if status == FAILED else (CREATING_REASON, CREATING_CODE)
+    of_state, of_update = status in (PENDING, FAILED), status in (UPDATING, FAILED)
     return replace(
         version,
         state=status[0],
-        state_reason=CREATING_REASON if pending else None,
-        state_reason_code=CREATING_CODE if pending else None,
+        state_reason=reason if of_state else None,
+        state_reason_code=code if of_state else None,
         last_update_status=status[1],
-        last_update_status_reason=CREATING_REASON if updating else None,
-        last_update_status_reason_code=CREATING_CODE if updating else None,
+        last_update_status_reason=reason if of_update else None,
+        last_update_status_reason_code=code if of_update else None,
     )
 
 

@@ -14,14 +14,17 @@ from typing import Any
 
 from lambent.control_plane.scan import each
 from lambent.model.ids import AccountId, Region
-from lambent.store.api import FUNCTIONS, VERSIONS, Store
+from lambent.store.api import FUNCTIONS, LAYER_VERSIONS, VERSIONS, Store
+
+_COUNTED = (FUNCTIONS, VERSIONS, LAYER_VERSIONS)
 
 _Place = tuple[str, str]  # table, key
 
 
 @dataclass(frozen=True, slots=True)
 class AccountUsage:
-    """What GetAccountSettings counts. Sizes in bytes, unzipped, of `$LATEST` and of every published version."""
+    """What GetAccountSettings counts. Sizes in bytes, unzipped, of `$LATEST`, of every published version and of every
+    layer version."""
 
     function_count: int
     total_code_size: int
@@ -38,9 +41,7 @@ class Usage:
         self._changed: set[_Place] = set()
         self._is_loaded = False
         self._loading = asyncio.Lock()
-        self._unwatch = [
-            store.watch(table, functools.partial(self._note_change, table)) for table in (FUNCTIONS, VERSIONS)
-        ]
+        self._unwatch = [store.watch(table, functools.partial(self._note_change, table)) for table in _COUNTED]
 
     def close(self) -> None:
         """End the watches."""
@@ -63,7 +64,7 @@ class Usage:
         self._changed.add((table, key))
 
     async def _load(self) -> None:
-        for table in (FUNCTIONS, VERSIONS):
+        for table in _COUNTED:
             async for stored in each(self._store, table, ""):
                 self._set((table, stored.key), _size(table, stored.value))
         self._is_loaded = True
@@ -81,6 +82,7 @@ class Usage:
 
 
 def _size(table: str, value: Mapping[str, Any]) -> int:
+    if table == LAYER_VERSIONS:
+        return int(value["unzipped_size"])
     version = value["latest"] if table == FUNCTIONS else value
-    size: int = version["code_unzipped_size"]
-    return size
+    return int(version["code_unzipped_size"])

@@ -11,7 +11,8 @@ from collections.abc import Mapping
 from typing import Final
 
 from lambent.control_plane import runtimes
-from lambent.control_plane.requests import ConfigurationSettings, CreateRequest
+from lambent.control_plane.images import check_image
+from lambent.control_plane.requests import ConfigurationSettings, ContainerImage, CreateRequest
 from lambent.model import limits
 from lambent.model.alias import AliasConfiguration
 from lambent.model.errors import InvalidParameterValueException, PreconditionFailedException
@@ -52,7 +53,9 @@ _ENVIRONMENT_REFUSED = (
 def check_create(request: CreateRequest) -> None:
     """Everything that can be said about a CreateFunction without its code and without the store."""
     check_function_name(request.function.name)
-    if request.settings.runtime is None or not request.settings.handler:
+    if isinstance(request.code, ContainerImage):
+        check_image(request)
+    elif request.settings.runtime is None or not request.settings.handler:
         raise InvalidParameterValueException(
             "Runtime and Handler are mandatory parameters for functions created with deployment packages."
         )

@@ -101,13 +101,17 @@ def publish(record: FunctionRecord, status: Status, *, description: str | None =
 
 def settle(version: FunctionVersion) -> FunctionVersion:
     """A published version, completed: unlike `$LATEST` it keeps its revision id."""
-    return transit(version, FunctionEvent.SETTLED)
+    return transit(version, _completion(version))
 
 
 def settle_latest(record: FunctionRecord) -> FunctionRecord:
     """The function with its `$LATEST` completed."""
-    settled = transit(record.latest, FunctionEvent.SETTLED)
+    settled = transit(record.latest, _completion(record.latest))
     return record.with_latest(replace(settled, revision_id=new_revision_id()))
+
+
+def _completion(version: FunctionVersion) -> FunctionEvent:
+    return FunctionEvent.SETTLED if version.image_uri is None else FunctionEvent.REFUSED
 
 
 def _digest(version: FunctionVersion, without: frozenset[str]) -> str:

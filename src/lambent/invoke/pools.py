@@ -31,6 +31,7 @@ from lambent.model.execution import (
 )
 from lambent.model.function import FunctionVersion
 from lambent.model.ids import EnvironmentId
+from lambent.packaging.layers import digests_needed
 
 logger = logging.getLogger(__name__)
 
@@ -147,7 +148,10 @@ class Pools:
 
     def digests_in_use(self) -> set[str]:
         """Code trees that environments (or invocations on their way) may still run from."""
-        return {pool.version.code_digest for pool in self._pools.values()}
+        needed: set[str] = set()
+        for pool in self._pools.values():
+            needed |= digests_needed(pool.version.code_digest, [layer.digest for layer in pool.version.layers])
+        return needed
 
     @property
     def environments(self) -> int:

@@ -81,6 +81,7 @@ class FunctionVersion:
     package_type: str = "Zip"
     tracing_mode: str = "PassThrough"
     code_unzipped_size: int = 0
+    image_uri: str | None = None  # of a container image; then there is no code in the code store, its digest is empty
     kms_key_arn: str | None = None
     layers: tuple[AttachedLayer, ...] = ()  # merged into /opt in this order, a later one over an earlier
     without_effect: Mapping[str, Any] = field(default_factory=dict)

@@ -93,7 +93,7 @@ def test_a_second_update_is_refused(active: FunctionRecord) -> None:
     [
         ({}, False),
         ({"description": "other words"}, False),
-        ({"without_effect": {"DeadLetterConfig": {"TargetArn": "arn:aws:sqs:::q"}}}, False),
+        ({"without_effect": {"DeadLetterConfig": {"TargetArn": "arn:aws:sqs:us-east-1:000000000000:q"}}}, False),
         ({"timeout_s": 3}, False),
         ({"timeout_s": 4}, True),
         ({"memory_mb": 256}, True),
@@ -119,7 +119,7 @@ def test_what_is_not_given_stays_and_what_is_empty_goes(active: FunctionRecord) 
             environment={"A": "b"},
             description="d",
             kms_key_arn="arn:aws:kms:us-east-1:000000000000:key/k",
-            without_effect={"DeadLetterConfig": {"TargetArn": "arn:aws:sqs:::q"}},
+            without_effect={"DeadLetterConfig": {"TargetArn": "arn:aws:sqs:us-east-1:000000000000:q"}},
         )
     )
     kept = settle_latest(configured(given, timeout_s=9)).latest

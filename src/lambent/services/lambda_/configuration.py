@@ -36,6 +36,8 @@ def listed_configuration(version: FunctionVersion, *, arn: str | None = None) ->
         "Handler": version.handler,
         "Environment": environment,
         "KMSKeyArn": version.kms_key_arn,
+        "CodeSha256": version.code_sha256 or None,
+        "Layers": [{"Arn": layer.arn, "CodeSize": layer.code_size} for layer in version.layers] or None,
         **version.without_effect,
     }
     return {
@@ -47,7 +49,6 @@ def listed_configuration(version: FunctionVersion, *, arn: str | None = None) ->
         "Timeout": version.timeout_s,
         "MemorySize": version.memory_mb,
         "LastModified": version.last_modified,
-        "CodeSha256": version.code_sha256,
         "Version": version.version,
         "TracingConfig": {"Mode": version.tracing_mode},
         "RevisionId": version.revision_id,

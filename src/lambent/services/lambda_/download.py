@@ -19,6 +19,7 @@ from urllib.parse import parse_qs, urlencode
 from lambent.http.coroutines import coroutine_handler
 from lambent.http.messages import Exchange, Response
 from lambent.model.function import FunctionVersion
+from lambent.model.layer import LayerVersion
 from lambent.packaging.code_store import CodeStore
 from lambent.store.api import SETTINGS, ConflictError, Put, Store
 
@@ -54,9 +55,12 @@ class CodeDownloads:
         self._now = now
         self.handler = coroutine_handler(self._answer, _failed)
 
-    def location(self, endpoint_url: str, version: FunctionVersion) -> str:
+    def location(self, endpoint_url: str, version: FunctionVersion | LayerVersion) -> str:
         """The URL of a version's archive."""
-        name = f"{version.code_digest}/{version.function.name}.zip"
+        if isinstance(version, LayerVersion):
+            name = f"{version.digest}/{version.layer.name}.zip"
+        else:
+            name = f"{version.code_digest}/{version.function.name}.zip"
         expires = str(int(self._now()) + VALID_S)
         query = urlencode({"Expires": expires, "Signature": self._signature(name, expires)})
         return f"{endpoint_url.rstrip('/')}{CODE_PATH}{name}?{query}"

@@ -3,9 +3,6 @@ UpdateFunctionConfiguration, DeleteFunction."""
 
 from __future__ import annotations
 
-from collections.abc import Mapping
-from typing import Any
-
 from lambent.aws.context import Operations, Params, RequestContext
 from lambent.control_plane.functions import FunctionsControlPlane
 from lambent.control_plane.requests import (
@@ -17,7 +14,9 @@ from lambent.control_plane.requests import (
 )
 from lambent.model.arn import LATEST
 from lambent.model.errors import InvalidParameterValueException
-from lambent.model.function import is_version_number
+from lambent.model.function import FunctionVersion, is_version_number
+from lambent.services.lambda_.blocks import stored_blocks
+from lambent.services.lambda_.code import code_of, image_location
 from lambent.services.lambda_.configuration import function_configuration, listed_configuration
 from lambent.services.lambda_.download import CodeDownloads
 from lambent.services.lambda_.paging import marker, page_size, position
@@ -50,10 +49,11 @@ class Functions:
             CreateRequest(
                 function=function,
                 settings=_settings(params),
-                zip_file=_zip_file(params["Code"]),
+                code=code_of(params["Code"], params.get("PackageType", "Zip")),
                 architectures=tuple(params.get("Architectures", ("x86_64",))),
                 tags=params.get("Tags", {}),
                 publish=params.get("Publish", False),
+                caller=ctx.principal,
             )
         )
         return function_configuration(answer, arn=function.arn)
@@ -63,7 +63,7 @@ class Functions:
         record, version = await self._control_plane.queries.resolve(asked)
         answer: Params = {
             "Configuration": function_configuration(version, arn=asked.arn),
-            "Code": {"RepositoryType": "S3", "Location": self._downloads.location(ctx.endpoint_url, version)},
+            "Code": self._code(ctx, version),
         }
         if record.tags:
             answer["Tags"] = dict(record.tags)
@@ -71,6 +71,11 @@ class Functions:
         if reserved is not None:
             answer["Concurrency"] = {"ReservedConcurrentExecutions": reserved}
         return answer
+
+    def _code(self, ctx: RequestContext, version: FunctionVersion) -> Params:
+        if version.image_uri is not None:
+            return image_location(version.image_uri)
+        return {"RepositoryType": "S3", "Location": self._downloads.location(ctx.endpoint_url, version)}
 
     async def get_function_configuration(self, ctx: RequestContext, params: Params) -> Params:
         asked = reference(ctx, params)
@@ -101,7 +106,7 @@ class Functions:
         answer = await self._control_plane.update_code(
             UpdateCodeRequest(
                 function=function,
-                zip_file=_zip_file(params),
+                code=code_of(params),
                 architectures=None if architectures is None else tuple(architectures),
                 publish=params.get("Publish", False),
                 dry_run=params.get("DryRun", False),
@@ -115,7 +120,7 @@ class Functions:
         await self._control_plane.queries.function(function)
         refuse_unsupported("UpdateFunctionConfiguration", params)
         answer = await self._control_plane.update_configuration(
-            UpdateConfigurationRequest(function, _settings(params), params.get("RevisionId"))
+            UpdateConfigurationRequest(function, _settings(params), params.get("RevisionId"), ctx.principal)
         )
         return function_configuration(answer)
 
@@ -134,13 +139,6 @@ class Functions:
         return {"StatusCode": 204}
 
 
-def _zip_file(code: Mapping[str, Any]) -> bytes:
-    zip_file = code.get("ZipFile")
-    if zip_file is None:
-        raise InvalidParameterValueException("Please provide a source for function code.")
-    return bytes(zip_file)
-
-
 def _settings(params: Params) -> ConfigurationSettings:
     return ConfigurationSettings(
         role=params.get("Role"),
@@ -154,7 +152,8 @@ def _settings(params: Params) -> ConfigurationSettings:
         logging=_logging(params["LoggingConfig"]) if "LoggingConfig" in params else None,
         tracing_mode=params.get("TracingConfig", {}).get("Mode"),
         kms_key_arn=params.get("KMSKeyArn"),
-        without_effect=_without_effect(params),
+        layers=tuple(params["Layers"]) if "Layers" in params else None,
+        without_effect=stored_blocks(params),
     )
 
 
@@ -165,13 +164,3 @@ def _logging(params: Params) -> LoggingSettings:
         application_log_level=params.get("ApplicationLogLevel"),
         system_log_level=params.get("SystemLogLevel"),
     )
-
-
-def _without_effect(params: Params) -> dict[str, Any]:
-    blocks: dict[str, Any] = {}
-    if "DeadLetterConfig" in params:
-        target = params["DeadLetterConfig"].get("TargetArn")
-        blocks["DeadLetterConfig"] = {"TargetArn": target} if target else None
-    if params.get("VpcConfig"):
-        blocks["VpcConfig"] = {"SubnetIds": [], "SecurityGroupIds": [], "Ipv6AllowedForDualStack": False}
-    return blocks

@@ -17,6 +17,7 @@ from lambent.services.lambda_.event_source_mappings import EventSourceMappings
 from lambent.services.lambda_.function_urls import FunctionUrls
 from lambent.services.lambda_.functions import Functions
 from lambent.services.lambda_.invoke import Invocations
+from lambent.services.lambda_.layers import Layers
 from lambent.services.lambda_.permissions import Permissions
 from lambent.services.lambda_.runtime_settings import RuntimeSettings
 from lambent.services.lambda_.tags import Tags
@@ -46,6 +47,7 @@ def operations(control_plane: FunctionsControlPlane, frontend: Frontend, downloa
         **CodeSigning(control_plane).operations(),
         **RuntimeSettings(control_plane).operations(),
         **EventSourceMappings(control_plane).operations(),
+        **Layers(control_plane, downloads).operations(),
         **Account(control_plane).operations(),
         **Tags(control_plane).operations(),
         **Invocations(frontend, control_plane.permissions).operations(),

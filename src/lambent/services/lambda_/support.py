@@ -18,9 +18,6 @@ from lambent.services.lambda_.settings_support import SETTINGS_SUPPORT
 
 __all__ = ["SUPPORT", "Effect", "refuse_unsupported"]
 
-_USE_ZIP_FILE: Final = Member(Effect.REFUSED, "Give the deployment package as ZipFile.")
-
-
 _SHARED_CONFIGURATION: Final[Mapping[str, Member]] = {
     "FunctionName": _YES,
     "Runtime": _YES,
@@ -39,27 +36,28 @@ _SHARED_CONFIGURATION: Final[Mapping[str, Member]] = {
     "DeadLetterConfig": _idle("There are no asynchronous invocations yet."),
     "TracingConfig": _idle("Nothing is traced."),
     "KMSKeyArn": _idle("Environment variables are stored as they are."),
-    "SnapStart.ApplyOn": _no("", "None"),
-    "Layers": _no(),
-    "FileSystemConfigs": _no(),
-    "VpcConfig": _idle("Only an empty one is accepted."),
-    "VpcConfig.SubnetIds": _no(),
-    "VpcConfig.SecurityGroupIds": _no(),
-    "VpcConfig.Ipv6AllowedForDualStack": _no("", False),
-    "ImageConfig": _no(),
+    "SnapStart.ApplyOn": _idle("No snapshots are made: OptimizationStatus stays Off."),
+    "Layers": _YES,
+    "FileSystemConfigs": _idle("Nothing is mounted."),
+    "VpcConfig": _idle("There is no VPC: the network is the one of all functions. What it names is not looked up."),
+    "ImageConfig": _idle("Container images are not run yet."),
     "DurableConfig": _no(),
     "CapacityProviderConfig": _no(),
     "RuntimeConfig": _no(),
     "AcceleratorConfig": _no(),
 }
 
-_CODE: Final[Mapping[str, Member]] = {
+_ARCHIVE: Final[Mapping[str, Member]] = {
     "ZipFile": _YES,
-    "S3Bucket": _USE_ZIP_FILE,
-    "S3Key": _USE_ZIP_FILE,
-    "S3ObjectVersion": _USE_ZIP_FILE,
-    "S3ObjectStorageMode": _USE_ZIP_FILE,
-    "ImageUri": _USE_ZIP_FILE,
+    "S3Bucket": Member(Effect.EFFECTIVE, "Needs an S3 endpoint: --upstream s3=URL."),
+    "S3Key": _YES,
+    "S3ObjectVersion": _YES,
+    "S3ObjectStorageMode": _no("Objects are copied.", "COPY"),
+}
+
+_CODE: Final[Mapping[str, Member]] = {
+    **_ARCHIVE,
+    "ImageUri": _idle("Container images are not run yet: the function's state becomes Failed."),
     "SourceKMSKeyArn": _no(),
 }
 
@@ -68,13 +66,16 @@ _PAGE: Final[Mapping[str, Member]] = {"Marker": _YES, "MaxItems": _YES}
 _ALIAS: Final = effective("FunctionName", "Name", "FunctionVersion", "Description")
 _ROUTING: Final = effective("RoutingConfig", "RoutingConfig.AdditionalVersionWeights")
 
+_LAYER_VERSION: Final[Mapping[str, Member]] = {"LayerName": _YES, "VersionNumber": _YES}
+_LAYER_FILTER: Final[Mapping[str, Member]] = {"CompatibleRuntime": _YES, "CompatibleArchitecture": _YES}
+
 SUPPORT: Final[Support] = {
     "CreateFunction": {
         **_SHARED_CONFIGURATION,
         **{f"Code.{name}": member for name, member in _CODE.items()},
         "Publish": _YES,
         "PublishTo": _no(),
-        "PackageType": _no("", "Zip"),
+        "PackageType": Member(Effect.EFFECTIVE, "A function of type Image becomes Failed: images are not run yet."),
         "Tags": _YES,
         "CodeSigningConfigArn": _no(),
         "Architectures": _YES,
@@ -122,6 +123,29 @@ SUPPORT: Final[Support] = {
     "PutResourcePolicy": effective("ResourceArn", "Policy", "RevisionId"),
     "GetResourcePolicy": effective("ResourceArn"),
     "DeleteResourcePolicy": effective("ResourceArn", "RevisionId"),
+    "PublishLayerVersion": {
+        "LayerName": _YES,
+        "Description": _YES,
+        **{f"Content.{name}": member for name, member in _ARCHIVE.items()},
+        "CompatibleArchitectures": _YES,
+        "CompatibleRuntimes": _YES,
+        "LicenseInfo": _YES,
+    },
+    "GetLayerVersion": _LAYER_VERSION,
+    "GetLayerVersionByArn": {"Arn": _YES},
+    "ListLayers": {**_PAGE, **_LAYER_FILTER},
+    "ListLayerVersions": {**_PAGE, **_LAYER_FILTER, "LayerName": _YES},
+    "DeleteLayerVersion": _LAYER_VERSION,
+    "AddLayerVersionPermission": {
+        **_LAYER_VERSION,
+        "StatementId": _YES,
+        "Action": _YES,
+        "Principal": _YES,
+        "OrganizationId": _idle("Kept in the statement. No caller belongs to an organization, so it lets nobody in."),
+        "RevisionId": _YES,
+    },
+    "GetLayerVersionPolicy": _LAYER_VERSION,
+    "RemoveLayerVersionPermission": {**_LAYER_VERSION, "StatementId": _YES, "RevisionId": _YES},
     "GetAccountSettings": {},
     "ListTags": {"Resource": _YES},
     "TagResource": {"Resource": _YES, "Tags": _YES},

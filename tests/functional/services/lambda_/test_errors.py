@@ -42,6 +42,13 @@ def refusal(call: Callable[..., Any], **params: Any) -> tuple[str, int, str]:
     return error["Error"]["Code"], error["ResponseMetadata"]["HTTPStatusCode"], error["Error"]["Message"]
 
 
+NO_S3 = (
+    "There is no S3 to get s3://bucket/key from. Start Lambent with --upstream s3=URL (an S3 endpoint), or give the "
+    "deployment package as ZipFile."
+)
+IMAGE = "000000000000.dkr.ecr.us-east-1.amazonaws.com/app:1"
+ACCESS_POINT = "arn:aws:elasticfilesystem:us-east-1:000000000000:access-point/fsap-0123456789abcdef0"
+
 CREATE: list[tuple[dict[str, Any], str, int, str]] = [
     ({"FunctionName": "there"}, "ResourceConflictException", 409, "Function already exist: there"),
     (
@@ -175,19 +182,91 @@ CREATE: list[tuple[dict[str, Any], str, int, str]] = [
         {"Code": {"S3Bucket": "bucket", "S3Key": "key"}},
         "InvalidParameterValueException",
         400,
-        "Code.S3Bucket is not offered by Lambent yet. Give the deployment package as ZipFile.",
+        NO_S3,
     ),
     (
-        {"PackageType": "Image", "Code": {"ImageUri": "i"}},
+        {"Code": {"ZipFile": b"x", "S3Bucket": "bucket", "S3Key": "key"}},
         "InvalidParameterValueException",
         400,
-        "Code.ImageUri is not offered by Lambent yet. Give the deployment package as ZipFile.",
+        "Please do not provide other FunctionCode parameters when providing a ZipFile.",
     ),
     (
-        {"SnapStart": {"ApplyOn": "PublishedVersions"}},
+        {"Code": {"S3Bucket": "bucket"}},
         "InvalidParameterValueException",
         400,
-        "SnapStart.ApplyOn is not offered by Lambent yet.",
+        "Please provide a source for function code.",
+    ),
+    (
+        {"PackageType": "Image", "Code": {"ImageUri": IMAGE}},
+        "InvalidParameterValueException",
+        400,
+        "Please don't provide Runtime, Handler or Layers when creating a function with packageType Image.",
+    ),
+    (
+        {"PackageType": "Image", "Runtime": None, "Handler": None},
+        "InvalidParameterValueException",
+        400,
+        "Please provide ImageUri when creating a function with packageType Image.",
+    ),
+    (
+        {"Code": {"ImageUri": IMAGE}, "Runtime": None, "Handler": None},
+        "InvalidParameterValueException",
+        400,
+        "Please don't provide ImageUri when creating a function with packageType Zip.",
+    ),
+    (
+        {"PackageType": "Image", "Code": {"ImageUri": "no image"}, "Runtime": None, "Handler": None},
+        "InvalidParameterValueException",
+        400,
+        "Source image no image is not valid. Provide a valid source image.",
+    ),
+    (
+        {"PackageType": "Image", "Code": {"ImageUri": IMAGE, "S3Key": "k"}, "Runtime": None, "Handler": None},
+        "InvalidParameterValueException",
+        400,
+        "Please do not provide other FunctionCode parameters when providing an ImageUri.",
+    ),
+    (
+        {"SnapStart": {"ApplyOn": "PublishedVersions"}, "Runtime": "nodejs22.x"},
+        "InvalidParameterValueException",
+        400,
+        "nodejs22.x is not supported for SnapStart enabled functions.",
+    ),
+    (
+        {"SnapStart": {"ApplyOn": "PublishedVersions"}, "EphemeralStorage": {"Size": 513}},
+        "InvalidParameterValueException",
+        400,
+        "EphemeralStorage greater than 512 MB is not supported for SnapStart enabled functions.",
+    ),
+    (
+        {"VpcConfig": {"SubnetIds": ["subnet-1"]}},
+        "InvalidParameterValueException",
+        400,
+        "SubnetIds and SecurityIds must coexist or be both empty list.",
+    ),
+    (
+        {"FileSystemConfigs": [{"Arn": ACCESS_POINT, "LocalMountPath": "/mnt/data"}]},
+        "InvalidParameterValueException",
+        400,
+        "FileSystemConfigs can be used only by functions that are connected to a VPC. Give a VpcConfig.",
+    ),
+    (
+        {"DeadLetterConfig": {"TargetArn": "arn:aws:s3:::bucket"}},
+        "InvalidParameterValueException",
+        400,
+        ("The dead letter target arn:aws:s3:::bucket is not the ARN of an Amazon SQS queue or of an Amazon SNS topic."),
+    ),
+    (
+        {"TenancyConfig": {"TenantIsolationMode": "PER_TENANT"}},
+        "InvalidParameterValueException",
+        400,
+        "TenancyConfig is not offered by Lambent yet.",
+    ),
+    (
+        {"DurableConfig": {"ExecutionTimeout": 60}},
+        "InvalidParameterValueException",
+        400,
+        "DurableConfig is not offered by Lambent yet.",
     ),
     (
         {"Tags": {str(number): "" for number in range(51)}},
@@ -327,7 +406,7 @@ OTHERS: list[tuple[str, dict[str, Any], str, int, str]] = [
         {"FunctionName": "there", "S3Bucket": "bucket", "S3Key": "key"},
         "InvalidParameterValueException",
         400,
-        "S3Bucket is not offered by Lambent yet. Give the deployment package as ZipFile.",
+        NO_S3,
     ),
     (
         "update_function_configuration",
@@ -361,7 +440,7 @@ OTHERS: list[tuple[str, dict[str, Any], str, int, str]] = [
         {"FunctionName": "there", "Layers": ["arn:aws:lambda:us-east-1:000000000000:layer:l:1"]},
         "InvalidParameterValueException",
         400,
-        "Layers is not offered by Lambent yet.",
+        "Layer version arn:aws:lambda:us-east-1:000000000000:layer:l:1 does not exist.",
     ),
     (
         "update_function_configuration",
