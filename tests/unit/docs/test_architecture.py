@@ -21,3 +21,9 @@ def test_the_layers_are_those_of_the_contract(root: Path) -> None:
     rows = [[name for name in re.findall(r"\w+", layer) if list(source.glob(f"{name}*"))] for layer in layers]
     block = (root / "ARCHITECTURE.md").read_text().split("```text\n")[2].split("```")[0]
     assert block.split("\n")[:-1] == [" · ".join(row) for row in rows if row]
+
+
+def test_every_service_has_its_coverage(root: Path) -> None:
+    services = {path.parent.name.rstrip("_") for path in (root / "src/lambent/services").glob("*/operations.py")}
+    page = (root / "docs/reference/coverage.md").read_text()
+    assert services == set(re.findall("begin generated: coverage of (.+?) -->", page))
