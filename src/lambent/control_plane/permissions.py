@@ -199,7 +199,7 @@ class Permissions:
                 raise not_found(reference)
             return _Target(found, stored, FunctionVersion.from_document(version.value), version.revision)
         if not is_alias_name(qualifier):
-            raise not_found(reference)
+            raise no_such_resource()
         alias = await self._queries.alias(function, qualifier)
         if alias is None:
             raise cannot_find_alias(function, qualifier)

@@ -227,6 +227,7 @@ REFUSED: list[tuple[str, dict[str, Any], str, int, str]] = [
             "Member must satisfy regular expression pattern: ([a-zA-Z0-9-_]+)"
         ),
     ),
+    ("add_permission", allow(Qualifier="a$b"), "ResourceNotFoundException", 404, _NO_SUCH),
     ("get_policy", {"FunctionName": "none"}, "ResourceNotFoundException", 404, f"Function not found: {ARN}none"),
     ("get_policy", {"FunctionName": "shop:9"}, "ResourceNotFoundException", 404, _NO_SUCH),
     (
