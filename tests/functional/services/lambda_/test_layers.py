@@ -376,8 +376,8 @@ def test_another_accounts_layer_is_used_only_if_it_is_shared(
         "AccessDeniedException",
         403,
         (
-            f"User: arn:aws:iam::000000000000:root is not authorized to perform: lambda:GetLayerVersion on resource: {arn} "
-            "because no resource-based policy allows the lambda:GetLayerVersion action"
+            "User: arn:aws:iam::000000000000:root is not authorized to perform: lambda:GetLayerVersion on resource: "
+            f"{arn} because no resource-based policy allows the lambda:GetLayerVersion action"
         ),
     )
     params = {"Runtime": "python3.12", "Role": ROLE, "Handler": "i.h", "Code": {"ZipFile": make_zip()}}
