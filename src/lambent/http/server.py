@@ -78,7 +78,8 @@ class HttpServer:
         for member in list(roster.members):
             member.drain()
         if not await roster.emptied(grace_s):
-            logger.warning("aborting connections", extra={"server": self._name, "connections": len(roster.members)})
+            if grace_s > 0:  # without a grace, aborting is what was asked for
+                logger.warning("aborting %d connections of %s", len(roster.members), self._name)
             for member in list(roster.members):
                 member.abort()
             await roster.emptied(None)
