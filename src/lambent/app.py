@@ -17,6 +17,7 @@ from lambent import __version__
 from lambent.aws.chain import AwsEndpoint, Forward
 from lambent.aws.health import HEALTH_PATHS, Health
 from lambent.aws.service import ServiceDefinition
+from lambent.aws_client.s3_objects import GetObject
 from lambent.config import Config
 from lambent.control_plane.functions import FunctionsControlPlane, RoleCheck
 from lambent.control_plane.functions import Settings as ControlPlaneSettings
@@ -151,6 +152,7 @@ class App:
             ),
             role_check=_trusts_lambda(roles),
             digests_in_use=pools.digests_in_use,
+            get_object=_s3_objects(stack, config.upstream["s3"]) if "s3" in config.upstream else None,
         )
         await control_plane.start()
         stack.push_async_callback(control_plane.close)
@@ -304,6 +306,14 @@ def _forwarder(stack: contextlib.AsyncExitStack) -> Forward:
     forwarder = UpstreamForwarder()
     stack.callback(forwarder.close)
     return forwarder
+
+
+def _s3_objects(stack: contextlib.AsyncExitStack, url: str) -> GetObject:
+    from lambent.aws_client.s3 import S3Objects  # as above
+
+    objects = S3Objects(url)
+    stack.callback(objects.close)
+    return objects.get
 
 
 def _mint_with(sessions: SessionIssuer) -> MintCredentials:

@@ -1,7 +1,6 @@
 """Passing a request on to an upstream that answers an AWS API we do not, re-signed with the server's own keys.
 
-The keys are those botocore finds in the server's surroundings (AWS_* variables, profiles); where there are none any
-key is sent, which local stand-ins for AWS accept. The HTTP client is urllib3 (botocore's), used from threads.
+The HTTP client is urllib3 (botocore's), used from threads.
 """
 
 from __future__ import annotations
@@ -9,12 +8,11 @@ from __future__ import annotations
 import asyncio
 from typing import Final
 
-import botocore.session
 import urllib3
 from botocore.auth import S3SigV4Auth, SigV4Auth
 from botocore.awsrequest import AWSRequest
-from botocore.credentials import Credentials
 
+from lambent.aws_client.own_keys import OwnKeys
 from lambent.http.messages import Request, Response
 from lambent.iam.authentication import Caller
 from lambent.model.errors import ServiceError
@@ -33,7 +31,7 @@ class UpstreamForwarder:
 
     def __init__(self, connect_timeout_s: float = 5.0, read_timeout_s: float = 60.0) -> None:
         self._pool = urllib3.PoolManager(timeout=urllib3.Timeout(connect=connect_timeout_s, read=read_timeout_s))
-        self._credentials: Credentials | None = None
+        self._keys = OwnKeys()
 
     async def __call__(self, request: Request, service: str, url: str, caller: Caller) -> Response:
         """The upstream's answer. Raises ServiceError 502 when it gives none."""
@@ -53,7 +51,7 @@ class UpstreamForwarder:
         )
         if "authorization" in request.headers or "X-Amz-Signature=" not in request.query:
             auth = S3SigV4Auth if service == "s3" else SigV4Auth
-            auth(self._keys(), service, caller.region).add_auth(signed)
+            auth(self._keys.find(), service, caller.region).add_auth(signed)
         try:
             answer = self._pool.request(
                 request.method,
@@ -69,9 +67,3 @@ class UpstreamForwarder:
             raise ServiceError("ServiceUnavailableException", text, status=502) from error
         headers = tuple((name, value) for name, value in answer.headers.items() if name.lower() not in _NOT_PASSED_BACK)
         return Response(answer.status, headers, answer.data)
-
-    def _keys(self) -> Credentials:
-        if self._credentials is None:
-            found = botocore.session.get_session().get_credentials()
-            self._credentials = found or Credentials("lambent", "lambent")
-        return self._credentials
