@@ -31,8 +31,12 @@ from lambent.model.limits import MIB
 
 logger = logging.getLogger(__name__)
 
-Authorise = Callable[[RequestContext, Params], None]
-"""Returns when the caller may; raises AccessDeniedException when not."""
+Authorise = Callable[[RequestContext, Params], Callable[[], Awaitable[None]] | None]
+"""Raises the service's access denied error when the caller may not. What it returns, if anything, is called and awaited
+before the operation is handled, and may still raise."""
+
+AuthoriseForward = Callable[[Request, str, Caller], Awaitable[None]]
+"""Request, service, caller: raises ServiceError when the caller may not send that to an upstream."""
 
 Forward = Callable[[Request, str, str, Caller], Awaitable[Response]]
 """Request, service (its signing name), the upstream's URL, caller → the upstream's answer. Raises ServiceError."""
@@ -96,6 +100,7 @@ class AwsEndpoint:
         upstreams: Mapping[str, str] | None = None,
         forward: Forward | None = None,
         authorise: Authorise | None = None,
+        authorise_forward: AuthoriseForward | None = None,
         extra_routes: Mapping[str, Handler] | None = None,
         scheme: str = "http",
     ) -> None:
@@ -106,6 +111,7 @@ class AwsEndpoint:
         self._upstreams = dict(upstreams or {})
         self._forward = forward or _forward_nothing
         self._authorise_caller = authorise
+        self._authorise_forward = authorise_forward
         self._extra_routes = dict(extra_routes or {})
         self._extra_prefixes = tuple(self._extra_routes)
         self._scheme = scheme
@@ -126,6 +132,7 @@ class AwsEndpoint:
             upstreams=self._upstreams,
             forward=self._forward,
             authorise=self._authorise_caller,
+            authorise_forward=self._authorise_forward,
             scheme=self._scheme,
         )
 
@@ -157,8 +164,7 @@ class AwsEndpoint:
                 self._identify(call, service, None)
                 self._decode(call)
                 self._validate(call, service)
-                self._authorise(call)
-                self._spawn(call, self._serve(call))
+                self._spawn(call, self._serve(call, self._authorise(call)))
         except Exception as error:  # noqa: BLE001 the supervision point of the steps without a task
             self._respond(call, self._error_response(call, error))
 
@@ -219,12 +225,15 @@ class AwsEndpoint:
         if validate is not None and (violations := validate(call.params)):
             raise validation_error(violations, service.validation_code(call.protocol))
 
-    def _authorise(self, call: _Call) -> None:
-        if self._authorise_caller is not None:
-            self._authorise_caller(call.context, call.params)
+    def _authorise(self, call: _Call) -> Callable[[], Awaitable[None]] | None:
+        if self._authorise_caller is None:
+            return None
+        return self._authorise_caller(call.context, call.params)
 
-    async def _serve(self, call: _Call) -> Response:
-        """Handle and encode."""
+    async def _serve(self, call: _Call, authorised: Callable[[], Awaitable[None]] | None) -> Response:
+        """Handle and encode, once `authorised` has returned."""
+        if authorised is not None:
+            await authorised()
         operation = call.operation
         return operation.codec.encode(await operation.handler(call.context, call.params), call.request_id)
 
@@ -235,8 +244,7 @@ class AwsEndpoint:
         self._identify(call, service, await self._digest(call.request))
         await asyncio.to_thread(self._decode, call)
         self._validate(call, service)
-        self._authorise(call)
-        return await self._serve(call)
+        return await self._serve(call, self._authorise(call))
 
     async def _digest(self, request: Request) -> str | None:
         """The body's digest if it is needed and too costly for the event loop."""
@@ -262,6 +270,8 @@ class AwsEndpoint:
         request = call.request
         digest = await self._digest(request)
         caller = self._authenticate.authenticate(request, _family_by_looks(name, request.head), digest)
+        if self._authorise_forward is not None:
+            await self._authorise_forward(request, name, caller)
         return await self._forward(request, name, self._upstreams[name], caller)
 
     # ---- errors

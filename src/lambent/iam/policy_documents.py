@@ -17,6 +17,7 @@ from typing import Any, Final
 
 import orjson
 
+from lambent.iam.policy.conditions import ConditionError, parse_conditions
 from lambent.iam.principal import Principal
 from lambent.model.errors import ServiceError
 
@@ -125,8 +126,12 @@ def _check_statement(statement: object) -> None:
     for one, other in (("Action", "NotAction"), ("Principal", "NotPrincipal"), ("Resource", "NotResource")):
         if one in statement and other in statement:
             raise malformed("Syntax errors in policy.")
-    if not isinstance(statement.get("Condition", {}), dict) or not isinstance(statement.get("Sid", ""), str):
+    if not isinstance(statement.get("Sid", ""), str):
         raise malformed("Syntax errors in policy.")
+    try:
+        parse_conditions(statement.get("Condition", {}), with_variables=True)
+    except ConditionError as error:
+        raise malformed("Syntax errors in policy.") from error
 
 
 def _check_principal(principal: object) -> None:

@@ -114,25 +114,30 @@ def _parse(source: str) -> list[_Part]:
 
 
 def _regex(parts: list[str | _Literal], style: Style) -> str:
-    """A regular expression; runs of `*` are one, so that it stays cheap to match."""
+    """A regular expression that takes time linear in the value for each wildcard, however many there are.
+
+    What stands between two wildcards is found as early as possible and for good (an atomic group): a later place would
+    never serve the rest better.
+    """
     colons = 0
-    pieces: list[str] = []
+    stars: list[str] = []
+    chunks: list[str] = [""]
     for number, part in enumerate(parts):
         if isinstance(part, _Literal):
-            pieces.append(re.escape(part.text))
+            chunks[-1] += re.escape(part.text)
             continue
-        live = re.sub(r"\*{2,}", "*", part)
-        for position, character in enumerate(live):
-            at_end = number == len(parts) - 1 and position == len(live) - 1
+        for position, character in enumerate(part):
+            at_end = number == len(parts) - 1 and position == len(part) - 1
             within = style is not Style.TEXT and colons < _ARN_RESOURCE_COLON
             colons += character == ":"
             if character == "*":
-                pieces.append("[^:]*" if within and not (at_end and style is Style.RESOURCE) else ".*")
-            elif character == "?":
-                pieces.append("[^:]" if within else ".")
+                stars.append("[^:]*" if within and not (at_end and style is Style.RESOURCE) else ".*")
+                chunks.append("")
             else:
-                pieces.append(re.escape(character))
-    return "".join(pieces)
+                chunks[-1] += ("[^:]" if within else ".") if character == "?" else re.escape(character)
+    found = [f"(?>{star}?{chunk})" for star, chunk in zip(stars[:-1], chunks[1:-1], strict=True)]
+    last = [stars[-1] + chunks[-1]] if stars else []
+    return "".join([chunks[0], *found, *last])
 
 
 Matcher = Callable[[str, Template, Keys], bool]
