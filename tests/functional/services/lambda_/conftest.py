@@ -21,6 +21,7 @@ import pytest
 from botocore.config import Config
 
 from lambent.aws.chain import AwsEndpoint
+from lambent.aws_client.s3_objects import GetObject
 from lambent.control_plane.functions import FunctionsControlPlane, Settings
 from lambent.http.server import HttpServer
 from lambent.iam.authentication import AcceptAnyKey
@@ -138,7 +139,8 @@ StartLambda = Callable[..., LambdaServer]
 
 @pytest.fixture(scope="module")
 def start_lambda(tmp_path_factory: pytest.TempPathFactory) -> Iterator[StartLambda]:
-    """Start servers: `start_lambda(settings=…, role_check=…, store=…, root=…)`; stopped at the end of the module."""
+    """Start servers: `start_lambda(settings=…, role_check=…, store=…, root=…, get_object=…)`; stopped at the end of
+    the module."""
     running: list[tuple[threading.Thread, LambdaServer]] = []
     failures: list[Exception] = []
 
@@ -148,6 +150,7 @@ def start_lambda(tmp_path_factory: pytest.TempPathFactory) -> Iterator[StartLamb
         role_check: Callable[[str], Awaitable[bool]] | None = None,
         store: Store | None = None,
         root: Path | None = None,
+        get_object: GetObject | None = None,
     ) -> LambdaServer:
         root = root or tmp_path_factory.mktemp("code")
         ready: list[LambdaServer] = []
@@ -155,7 +158,9 @@ def start_lambda(tmp_path_factory: pytest.TempPathFactory) -> Iterator[StartLamb
 
         def serve() -> None:
             try:
-                asyncio.run(_serve(root, store or MemoryStore(), settings or QUICK, role_check, ready, started))
+                asyncio.run(
+                    _serve(root, store or MemoryStore(), settings or QUICK, role_check, get_object, ready, started)
+                )
             except Exception as error:  # noqa: BLE001 raised in the test's own thread
                 failures.append(error)
             finally:
@@ -184,12 +189,15 @@ async def _serve(
     store: Store,
     settings: Settings,
     role_check: Callable[[str], Awaitable[bool]] | None,
+    get_object: GetObject | None,
     ready: list[LambdaServer],
     started: threading.Event,
 ) -> None:
     code = CodeStore(root, pending_grace_s=0.3)
     await code.start()
-    control_plane = FunctionsControlPlane(store, code, SystemClock(), settings=settings, role_check=role_check)
+    control_plane = FunctionsControlPlane(
+        store, code, SystemClock(), settings=settings, role_check=role_check, get_object=get_object
+    )
     await control_plane.start()
     pools = Pools(EchoWorker(), make_spec, SystemClock(), idle_timeout_s=60, credentials_margin_s=0)
     directory = FunctionDirectory(store)
