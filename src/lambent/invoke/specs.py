@@ -42,4 +42,7 @@ class EnvironmentSpecs:
             log_group=version.logging.log_group,
             log_stream=f"{day}/[{version.version}]{environment_id}",
             layer_digests=tuple(layer.digest for layer in version.layers),
+            log_format=version.logging.log_format,
+            application_log_level=version.logging.application_log_level,
+            system_log_level=version.logging.system_log_level,
         )

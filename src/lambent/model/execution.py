@@ -31,7 +31,7 @@ class EnvironmentSpec:
 
     `template` names what environments of one function version (at one revision) share; `code_digest` and
     `layer_digests` (in the order they are merged in) name trees in the code store. `environment` are the function's own
-    variables.
+    variables. `log_format` is LoggingConfig's (Text or JSON); the levels are None in text format.
     """
 
     environment_id: EnvironmentId
@@ -51,6 +51,9 @@ class EnvironmentSpec:
     log_stream: str
     initialization_type: str = "on-demand"
     layer_digests: tuple[str, ...] = ()
+    log_format: str = "Text"
+    application_log_level: str | None = None
+    system_log_level: str | None = None
 
 
 @dataclass(frozen=True, slots=True)

@@ -32,6 +32,7 @@ from lambent.worker import failures
 from lambent.worker.failures import Failure
 from lambent.worker.lifecycle import Stage, Step, advance
 from lambent.worker.output import LogTail, OutputLog
+from lambent.worker.platform_log import RuntimeVersion, platform_log
 from lambent.worker.ports import EndpointHost
 from lambent.worker.sandbox.api import SandboxBackend, SandboxError, SandboxExit
 from lambent.worker.session import Session, SessionPlan
@@ -57,14 +58,6 @@ class EnvironmentSettings:
     init_timeout_s: float = limits.INIT_TIMEOUT_S
     freeze_after_s: float = 0.05  # a freeze costs up to 0.25 ms: not between two invocations of a busy function
     runtime_api_limits: HttpLimits = field(default_factory=_patient)
-
-
-@dataclass(frozen=True, slots=True)
-class RuntimeVersion:
-    """What INIT_START says."""
-
-    label: str  # python:3.12.v1
-    arn: str
 
 
 @dataclass(frozen=True, slots=True)
@@ -105,9 +98,9 @@ class ExecutionEnvironment:
     ) -> None:
         self.spec = spec
         self._plan = plan
-        self._runtime_version = runtime_version
         self._backend = backend
         self._output = output
+        self._log = platform_log(output, spec, runtime_version)
         self._endpoints = endpoints
         self._settings = settings
         self._ready = ready
@@ -126,8 +119,7 @@ class ExecutionEnvironment:
 
     def start(self) -> None:
         """Begin the init phase."""
-        version = self._runtime_version
-        self._output.say(report.init_start_line(version.label, version.arn))
+        self._log.init_started()
         self._spawn(self._first_launch())
 
     def invoke(self, invocation: Invocation, done: Done) -> None:
@@ -142,7 +134,7 @@ class ExecutionEnvironment:
         self._step(Step.HAND_OUT)
         if self._frozen:
             self._thaw()
-        self._output.say(report.start_line(invocation.request_id, self.spec.version))
+        self._log.started(invocation.request_id)
         self._hand_out_if_waiting()
 
     def stop(self, reason: str) -> None:
@@ -163,11 +155,13 @@ class ExecutionEnvironment:
                 self._end_cpu_boost()
                 self._cancel_init_timer()
                 self._init_duration_ms = self._init_elapsed_ms()
+                self._log.initialised(self._init_duration_ms, "init")
                 self._become_ready()
             case Stage.REINIT if self._current is not None:
                 self._end_cpu_boost()
                 self._step(Step.HAND_OUT)
-                self._output.say(report.start_line(self._current.invocation.request_id, self.spec.version))
+                self._log.initialised(self._init_elapsed_ms(), "invoke")
+                self._log.started(self._current.invocation.request_id)
                 self._hand_out_if_waiting()
             case Stage.INVOKE if self._current is None:
                 self._become_ready()
@@ -252,12 +246,10 @@ class ExecutionEnvironment:
         phase: report.Phase = "invoke" if self._current else "init"
         error_type = failure.error_type if status == "error" else None
         self._output.drain()
-        self._output.say(
-            report.init_report_line(self._init_elapsed_ms(), status=status, error_type=error_type, phase=phase)
-        )
+        self._log.init_failed(self._init_elapsed_ms(), status=status, error_type=error_type, phase=phase)
         self._cancel_init_timer()
         if self._stage is Stage.REINIT and self._current is not None:
-            self._output.say(report.start_line(self._current.invocation.request_id, self.spec.version))
+            self._log.started(self._current.invocation.request_id)
             self._fail(failure, status="error")
             self._end("its init failed twice")
             return
@@ -299,9 +291,8 @@ class ExecutionEnvironment:
             self._session.kill()
         self._output.drain()
         if self._stage is Stage.REINIT:
-            line = report.init_report_line(self._init_elapsed_ms(), status="timeout", phase="invoke")
-            self._output.say(line)
-            self._output.say(report.start_line(request_id, self.spec.version))
+            self._log.init_failed(self._init_elapsed_ms(), status="timeout", phase="invoke")
+            self._log.started(request_id)
         self._output.say(report.task_timed_out_line(time.time_ns() // 1_000_000, request_id, timeout_s))
         self._fail(failures.timed_out(request_id, timeout_s), status="timeout", duration_ms=timeout_s * 1000.0)
         self._end("its invocation timed out")
@@ -340,20 +331,19 @@ class ExecutionEnvironment:
         output.drain()
         if words is not None and failure is not None:
             output.say(report.runtime_exit_line(request_id, words, failure.error_type))
-        output.say(report.end_line(request_id))
-        output.say(
-            report.report_line(
-                report.Report(
-                    request_id=request_id,
-                    duration_ms=duration_ms,
-                    billed_duration_ms=report.billed_duration_ms(duration_ms, init_ms),
-                    memory_size_mb=self.spec.memory_mb,
-                    max_memory_used_mb=self._max_memory_used_mb(),
-                    init_duration_ms=init_ms,
-                    status=status,
-                    error_type=error_type,
-                )
-            )
+        self._log.finished(
+            report.Report(
+                request_id=request_id,
+                duration_ms=duration_ms,
+                billed_duration_ms=report.billed_duration_ms(duration_ms, init_ms),
+                memory_size_mb=self.spec.memory_mb,
+                max_memory_used_mb=self._max_memory_used_mb(),
+                init_duration_ms=init_ms,
+                status=status,
+                error_type=error_type,
+            ),
+            failure.error_type if failure is not None else None,
+            len(payload),
         )
         output.flush()
         tail, output.tail = output.tail, None

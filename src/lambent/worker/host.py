@@ -24,9 +24,9 @@ from lambent.worker.execution_environment import (
     EnvironmentSettings,
     ExecutionEnvironment,
     NoEntrypoint,
-    RuntimeVersion,
 )
 from lambent.worker.output import OutputLog
+from lambent.worker.platform_log import RuntimeVersion
 from lambent.worker.ports import CodeTrees, EndpointHost, EnvironmentIdentity, LogSink
 from lambent.worker.runtimes.catalog import (
     EXEC_WRAPPER,
@@ -118,7 +118,7 @@ class LocalWorker:
                 runtime.version_label, f"arn:aws:lambda:{spec.function.region}::runtime:{runtime.version_hash}"
             ),
             self._backend,
-            OutputLog(self._log_sink, stream),
+            OutputLog(self._log_sink, stream, spec.application_log_level),
             self._endpoints,
             self._settings.environment,
             ready=lambda: events.environment_ready(environment_id),

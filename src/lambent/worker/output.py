@@ -15,6 +15,7 @@ from collections import deque
 
 from lambent.model import limits
 from lambent.observability.logs.events import LogEvent, LogStreamId
+from lambent.worker.log_levels import ApplicationLogFilter
 from lambent.worker.ports import LogSink
 from lambent.worker.telemetry import FrameDecoder, LineSplitter
 
@@ -46,9 +47,11 @@ class LogTail:
 class OutputLog:
     """The log stream of one environment: what its processes print and what the platform says."""
 
-    def __init__(self, sink: LogSink, stream: LogStreamId) -> None:
+    def __init__(self, sink: LogSink, stream: LogStreamId, application_level: str | None = None) -> None:
+        """`application_level`: lines below it are left out (see `log_levels`)."""
         self._sink = sink
         self._stream = stream
+        self._filter = ApplicationLogFilter(application_level)
         self._pending: list[LogEvent] = []
         self._sources: list[_Source] = []
         self.tail: LogTail | None = None
@@ -70,8 +73,8 @@ class OutputLog:
         """Read everything that was printed so far."""
         now_ms = _now_ms()
         for source in self._sources:
-            self._take(source.read_all(now_ms))
-            self._take(source.decoder.flush(now_ms))
+            self._take(self._kept(source.read_all(now_ms)))
+            self._take(self._kept(source.decoder.flush(now_ms)))
 
     def flush(self) -> None:
         """Write what was said and read, in one system call."""
@@ -93,11 +96,16 @@ class OutputLog:
         now_ms = _now_ms()
         data = source.read()
         if data:
-            self._take(source.decoder.feed(data, now_ms))
+            self._take(self._kept(source.decoder.feed(data, now_ms)))
             self.flush()
         elif data == b"":
             # Every writer is gone. The descriptor is closed by `detach`; until then it would only wake us.
             asyncio.get_running_loop().remove_reader(source.fd)
+
+    def _kept(self, events: list[LogEvent]) -> list[LogEvent]:
+        if self._filter.keeps_all:
+            return events
+        return [event for event in events if self._filter.keeps(event.message)]
 
     def _take(self, events: list[LogEvent]) -> None:
         self._pending += events

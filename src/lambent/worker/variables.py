@@ -43,7 +43,8 @@ def environment_variables(
 
 def _reserved(spec: EnvironmentSpec) -> dict[str, str]:
     """Those that a function cannot set itself."""
-    return {
+    level = {} if spec.application_log_level is None else {"AWS_LAMBDA_LOG_LEVEL": spec.application_log_level}
+    return level | {
         "_HANDLER": spec.handler,
         "_LAMBDA_TELEMETRY_LOG_FD": str(TELEMETRY_FD),
         "AWS_REGION": spec.function.region,
@@ -52,6 +53,7 @@ def _reserved(spec: EnvironmentSpec) -> dict[str, str]:
         "AWS_LAMBDA_FUNCTION_VERSION": spec.version,
         "AWS_LAMBDA_FUNCTION_MEMORY_SIZE": str(spec.memory_mb),
         "AWS_LAMBDA_INITIALIZATION_TYPE": spec.initialization_type,
+        "AWS_LAMBDA_LOG_FORMAT": spec.log_format,
         "AWS_LAMBDA_LOG_GROUP_NAME": spec.log_group,
         "AWS_LAMBDA_LOG_STREAM_NAME": spec.log_stream,
         "AWS_LAMBDA_RUNTIME_API": RUNTIME_API,

@@ -6,7 +6,7 @@ import asyncio
 import json
 import re
 import socket
-from collections.abc import Awaitable, Callable, Sequence
+from collections.abc import Awaitable, Callable, Mapping, Sequence
 from dataclasses import dataclass, field
 from typing import Any
 
@@ -27,8 +27,9 @@ from lambent.model.execution import (
 )
 from lambent.model.ids import AccountId, EnvironmentId, Region, RequestId
 from lambent.observability.logs.events import LogEvent, LogStreamId
-from lambent.worker.execution_environment import EnvironmentSettings, ExecutionEnvironment, RuntimeVersion
+from lambent.worker.execution_environment import EnvironmentSettings, ExecutionEnvironment
 from lambent.worker.output import OutputLog
+from lambent.worker.platform_log import RuntimeVersion
 from lambent.worker.ports import EnvironmentIdentity
 from lambent.worker.sandbox.api import SandboxLimits, SandboxSpec, SandboxTemplate
 from lambent.worker.sandbox.fake import FakeBackend, FakeProcess
@@ -143,6 +144,7 @@ class World:
 async def with_environment(
     program: Callable[[FakeProcess], Awaitable[int | None]],
     test: Callable[[World], Awaitable[None]],
+    logging: Mapping[str, Any] | None = None,
     **settings: Any,
 ) -> World:
     backend = FakeBackend({"run": program})
@@ -151,7 +153,7 @@ async def with_environment(
     function = FunctionId(AccountId("0" * 12), Region("us-east-1"), "f")
     credentials = RoleCredentials("ASIA", "secret", "token", 1e12, "arn", "id")
     spec = EnvironmentSpec(EnvironmentId("e"), "t", function, "$LATEST", "python3.11", "app.handler", "digest", 128, 5,
-                           512, "x86_64", {}, credentials, "/aws/lambda/f", "stream")  # fmt: skip
+                           512, "x86_64", {}, credentials, "/aws/lambda/f", "stream", **(logging or {}))  # fmt: skip
     plan = SessionPlan(
         SandboxTemplate("t"),
         SandboxSpec("e", ("run",), {}, SandboxLimits(2**27, 1, 2**29), listen=(9001, 4566), telemetry_fd=3),
@@ -165,7 +167,8 @@ async def with_environment(
 
     environment = ExecutionEnvironment(
         spec, plan, RuntimeVersion("python:3.11.v1", "arn"), backend,
-        OutputLog(sink, LogStreamId(function.account, function.region, spec.log_group, spec.log_stream)),
+        OutputLog(sink, LogStreamId(function.account, function.region, spec.log_group, spec.log_stream),
+                  spec.application_log_level),
         NoEndpoints(), EnvironmentSettings(**settings), ready=lambda: world.ready.set(), ended=ended,
     )  # fmt: skip
     world = World(environment, sink)
@@ -199,6 +202,85 @@ async def test_an_invocation_and_its_log() -> None:
         assert re.fullmatch(rf"START .*\nworking\nEND RequestId: {ID}\nREPORT .*\n".encode(), outcome.log_tail)
 
     await with_environment(echo, test)
+
+
+def json_lines(text: str) -> list[Any]:
+    return [json.loads(line) if line.startswith("{") else line for line in text.splitlines()]
+
+
+async def test_the_platform_speaks_json() -> None:
+    async def program(process: FakeProcess) -> int:
+        async with Api(process) as api:
+            process.write(b'plain\n{"level": "INFO", "timestamp": "2026-11-23T10:00:00Z"}\n')
+            await api.respond(await api.next(), b'"done"')
+            request_id = await api.next()
+            path = f"/2018-06-01/runtime/invocation/{request_id}/error"
+            await api.call(
+                "POST", path, b'{"errorMessage": "no"}', {"Lambda-Runtime-Function-Error-Type": "Runtime.No"}
+            )
+            await api.next()
+        return 0
+
+    async def test(world: World) -> None:
+        outcome = await world.invoke()
+        assert isinstance(outcome, Completed)
+        assert outcome.log_tail is not None
+        assert [line["type"] for line in json_lines(outcome.log_tail.decode())] == [
+            "platform.start", "platform.runtimeDone", "platform.report",
+        ]  # fmt: skip
+        await world.invoke()
+
+    logging = {"log_format": "JSON", "system_log_level": "DEBUG", "application_log_level": "WARN"}
+    world = await with_environment(program, test, logging)
+    events = json_lines(world.sink.text)
+    assert events.pop(1) == "plain"
+    types = [event["type"] for event in events]
+    invocation = ["platform.start", "platform.runtimeDone", "platform.report"]
+    assert types == ["platform.initStart", "platform.initRuntimeDone", "platform.initReport", *invocation, *invocation]
+    records = [event["record"] for event in events]
+    start, done, init, _, _, report, _, failed, failure = records
+    on_demand = {"initializationType": "on-demand", "phase": "init"}
+    version = {"runtimeVersion": "python:3.11.v1", "runtimeVersionArn": "arn"}
+    assert start == on_demand | version | {"functionName": "f", "functionVersion": "$LATEST"}
+    assert done == on_demand | {"status": "success"}
+    assert init == on_demand | {"status": "success", "metrics": init["metrics"]}
+    assert report["status"] == "success"
+    assert set(report["metrics"]) == {
+        "durationMs", "billedDurationMs", "memorySizeMB", "maxMemoryUsedMB", "initDurationMs",
+    }  # fmt: skip
+    assert report["metrics"]["initDurationMs"] == init["metrics"]["durationMs"]
+    assert (failed["status"], failed["errorType"], failed["metrics"]["producedBytes"]) == ("error", "Runtime.No", 22)
+    assert (failure["status"], failure["errorType"]) == ("error", "Runtime.No")
+    assert "initDurationMs" not in failure["metrics"]
+    assert all(re.fullmatch(r"\d{4}-\d\d-\d\dT\d\d:\d\d:\d\d\.\d{3}Z", event["time"]) for event in events)
+
+
+@pytest.mark.parametrize(
+    ("level", "types"),
+    [("INFO", ["platform.initStart", "platform.start", "platform.report"]), ("WARN", [])],
+)
+async def test_the_system_log_level_leaves_events_out(level: str, types: list[str]) -> None:
+    async def test(world: World) -> None:
+        await world.invoke()
+
+    world = await with_environment(echo, test, {"log_format": "JSON", "system_log_level": level})
+    assert [line["type"] for line in json_lines(world.sink.text) if isinstance(line, dict)] == types
+
+
+async def test_at_warn_only_failures_are_said() -> None:
+    async def program(process: FakeProcess) -> int:
+        async with Api(process) as api:
+            await api.next()
+            await asyncio.sleep(60)
+        return 0
+
+    async def test(world: World) -> None:
+        await world.invoke(timeout_s=1)
+
+    world = await with_environment(program, test, {"log_format": "JSON", "system_log_level": "WARN"})
+    events = [line for line in json_lines(world.sink.text) if isinstance(line, dict)]
+    assert [event["type"] for event in events] == ["platform.runtimeDone", "platform.report"]
+    assert {event["record"]["status"] for event in events} == {"timeout"}
 
 
 async def test_a_second_answer_and_a_foreign_id_change_nothing() -> None:
