@@ -45,10 +45,14 @@ def install_sdk(
     version = ".".join(map(str, known.version))
     report(f"{known.name}: installing boto3")
     with fresh_directory(layout) as fresh:
-        packages = fresh / "packages"
-        argv = [sys.executable, "-m", "pip", "install", "--quiet", "--no-compile", "--target", str(packages)]
-        argv += ["--python-version", version, "--implementation", "cp", "--only-binary=:all:", "boto3"]
+        wheels, packages = fresh / "wheels", fresh / "packages"
+        pip = [sys.executable, "-m", "pip", "--disable-pip-version-check"]
+        # In two steps, because older pips choose for their own Python's version when they install, whatever is asked.
+        argv = [*pip, "download", "--quiet", "--dest", str(wheels), "--only-binary=:all:"]
+        argv += ["--python-version", version, "--implementation", "cp", "boto3"]
         run_tool(argv, f"install boto3 for Python {version}", environ)
+        argv = [*pip, "install", "--quiet", "--no-compile", "--no-deps", "--no-index", "--target", str(packages)]
+        run_tool([*argv, *map(str, wheels.iterdir())], f"unpack boto3 for Python {version}", environ)
         compiler = [str(interpreter), "-I", "-S", "-m", "compileall", "-q", "--invalidation-mode", "unchecked-hash"]
         run_tool([*compiler, str(packages)], "compile boto3", {"PATH": "/usr/bin:/bin"})
         found = sdk_version(packages)
