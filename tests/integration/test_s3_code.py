@@ -40,7 +40,7 @@ def s3_url() -> Iterator[str]:
 
 
 def test_a_function_from_s3_runs(make_server: Callable[..., RunningServer], s3_url: str) -> None:
-    server = make_server("--upstream", f"s3={s3_url}", AWS_ACCESS_KEY_ID="a", AWS_SECRET_ACCESS_KEY="b")  # noqa: S106
+    server = make_server("--upstream", f"s3={s3_url}", AWS_ACCESS_KEY_ID="a", AWS_SECRET_ACCESS_KEY="b")
     client: Any = server.client("lambda")
     code = {"S3Bucket": "bucket", "S3Key": "key.zip"}
     client.create_function(FunctionName="f", Runtime="python3.11", Handler="app.handler", Role=ROLE, Code=code)

@@ -33,6 +33,8 @@ def check_blocks(version: FunctionVersion) -> None:
         raise InvalidParameterValueException(
             "FileSystemConfigs can be used only by functions that are connected to a VPC. Give a VpcConfig."
         )
+    if "ImageConfigResponse" in blocks and version.image_uri is None:
+        raise InvalidParameterValueException("Please don't provide ImageConfig for a function with packageType Zip.")
     if is_snap_start_on(version):
         _check_snap_start(version)
 
@@ -61,7 +63,7 @@ def _check_snap_start(version: FunctionVersion) -> None:
     if version.runtime not in SNAP_START_RUNTIMES:
         raise InvalidParameterValueException(f"{version.runtime} is not supported for SnapStart enabled functions.")
     if version.without_effect.get("FileSystemConfigs"):
-        raise InvalidParameterValueException("EFS is not supported for SnapStart enabled functions.")
+        raise InvalidParameterValueException("FileSystemConfigs is not supported for SnapStart enabled functions.")
     if version.ephemeral_storage_mb > limits.EPHEMERAL_STORAGE_MIN_MB:
         raise InvalidParameterValueException(
             f"EphemeralStorage greater than {limits.EPHEMERAL_STORAGE_MIN_MB} MB is not supported for SnapStart "
