@@ -12,6 +12,7 @@ import asyncio
 import logging
 from collections.abc import Awaitable, Callable, Coroutine, Mapping, Sequence
 
+from lambent.aws.compression import decompressed
 from lambent.aws.context import Params, RequestContext
 from lambent.aws.directory import ServiceDirectory
 from lambent.aws.protocols.api import ServiceProtocol, Target
@@ -62,8 +63,8 @@ class _Call:
     """One request on its way through the chain."""
 
     __slots__ = (
-        "caller", "context", "exchange", "operation", "params", "protocol", "request", "request_id", "service",
-        "service_name", "target",
+        "caller", "content", "context", "exchange", "operation", "params", "protocol", "request", "request_id",
+        "service", "service_name", "target",
     )  # fmt: skip
 
     caller: Caller
@@ -76,6 +77,7 @@ class _Call:
     def __init__(self, exchange: Exchange, request_id: RequestId) -> None:
         self.exchange = exchange
         self.request = exchange.request
+        self.content = exchange.request  # the same with its body decompressed; signatures are over what was sent
         self.request_id = request_id
         self.service: CompiledService | None = None
         self.service_name: str | None = None
@@ -183,6 +185,8 @@ class AwsEndpoint:
         service, call.service_name = self._directory.find(request.head, request.body)
         if service is None:
             return None
+        if "content-encoding" in request.head.headers:
+            request = call.content = decompressed(request, service.body_limit(None))
         call.protocol = protocol = service.protocol_for(request.head)
         call.service = service
         target = protocol.find(request)
@@ -216,7 +220,7 @@ class AwsEndpoint:
 
     def _decode(self, call: _Call) -> None:
         try:
-            call.params = call.operation.codec.decode(call.request, call.target)
+            call.params = call.operation.codec.decode(call.content, call.target)
         except RecursionError as error:
             raise serialization_error("The request is nested too deeply") from error
 

@@ -5,7 +5,7 @@ from __future__ import annotations
 from collections.abc import Callable
 
 from lambent.aws.models import ServiceModel
-from lambent.aws.protocols import json, query, rest_json
+from lambent.aws.protocols import json, query, rest_json, rpc_v2_cbor
 from lambent.aws.protocols.api import ServiceProtocol
 from lambent.http.messages import RequestHead, Response
 from lambent.model.errors import ServiceError
@@ -15,6 +15,7 @@ PROTOCOLS: dict[str, Callable[[ServiceModel], ServiceProtocol]] = {
     "rest-json": rest_json.RestJsonProtocol,
     "json": json.JsonProtocol,
     "query": query.QueryProtocol,
+    "smithy-rpc-v2-cbor": rpc_v2_cbor.RpcV2CborProtocol,
 }
 """By botocore's name of the protocol."""
 

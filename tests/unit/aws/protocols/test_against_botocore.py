@@ -1,4 +1,4 @@
-"""Every operation and error of four services, with botocore on the other side of the wire."""
+"""Every operation and error of many services, with botocore on the other side of the wire."""
 
 from __future__ import annotations
 
@@ -46,6 +46,7 @@ SERVICES = {
     "autoscaling": "query",
     "elasticache": "query",
     "ses": "query",
+    "cloudwatch": "smithy-rpc-v2-cbor",
 }
 SUPPLIED: tuple[object, ...] = (b"", {}, 200, 201, 202, "application/json", "application/octet-stream")
 FAULTS = {  # those the models mark as the service's own
@@ -99,7 +100,9 @@ def test_every_output_is_read_by_botocore_as_it_was_given(
         response = ours.codec(model.operations[name]).encode(given, REQUEST_ID)
         assert dict(response.headers)["x-amzn-RequestId"] == REQUEST_ID
         read = parsed(SERVICES[service], response, shape)
-        assert read.pop("ResponseMetadata")["RequestId"] == REQUEST_ID
+        metadata = read.pop("ResponseMetadata")
+        if shape is not None or "cbor" not in SERVICES[service]:  # botocore overlooks the id of such an empty answer
+            assert metadata["RequestId"] == REQUEST_ID
         if not maximal and shape is not None:  # botocore gives absent payloads and statuses of their own accord
             read = {key: value for key, value in read.items() if key in output or value not in SUPPLIED}
         assert read == output, name
