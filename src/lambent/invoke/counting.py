@@ -26,14 +26,30 @@ class ThrottleReason(StrEnum):
 
 
 class Permit:
-    """One unit of concurrency, held."""
+    """One unit of concurrency, held.
 
-    __slots__ = ("_counting", "_function", "_released")
+    What was in use when it was given, itself included: `function_in_use` by its function, `account_in_use` by all of
+    the account in the region, `unreserved_in_use` by those of them without a reservation.
+    """
 
-    def __init__(self, counting: Counting, function: FunctionId) -> None:
+    __slots__ = (
+        "_counting", "_function", "_released", "account_in_use", "function_in_use", "unreserved_in_use",
+    )  # fmt: skip
+
+    def __init__(
+        self,
+        counting: Counting,
+        function: FunctionId,
+        function_in_use: int,
+        account_in_use: int,
+        unreserved_in_use: int,
+    ) -> None:
         self._counting = counting
         self._function = function
         self._released = False
+        self.function_in_use = function_in_use
+        self.account_in_use = account_in_use
+        self.unreserved_in_use = unreserved_in_use
 
     def release(self) -> None:
         """Give the unit back. Raises RuntimeError the second time."""
@@ -81,9 +97,21 @@ class Counting:
             return Throttled(ThrottleReason.CONCURRENT_INVOCATION_LIMIT_EXCEEDED)
         else:
             self._unreserved[pool] += 1
-        self._by_pool[pool] += 1
-        self._by_function[function] += 1
-        return Permit(self, function)
+        self._by_pool[pool] = in_account = self._by_pool[pool] + 1
+        self._by_function[function] = of_function = self._by_function[function] + 1
+        return Permit(self, function, of_function, in_account, self._unreserved[pool])
+
+    def functions_in_use(self) -> dict[FunctionId, int]:
+        """Concurrent invocations of every function that has any."""
+        return dict(self._by_function)
+
+    def unreserved_in_use(self, account: str, region: str) -> int:
+        """Concurrent invocations of an account in a region of functions without a reservation."""
+        return self._unreserved[account, region]
+
+    def reserved_total(self, account: str, region: str) -> int:
+        """What the functions of an account and region reserve together."""
+        return sum(self._reserved.get((account, region), _NOTHING).values())
 
     def in_use(self, function: FunctionId) -> int:
         """Concurrent invocations of one function."""

@@ -16,6 +16,7 @@ from lambent.invoke.counting import Counting, Permit, Throttled
 from lambent.invoke.directory import FunctionDirectory
 from lambent.invoke.payload import check_json
 from lambent.invoke.pools import PendingInvocation, Pools
+from lambent.invoke.ports import InvocationObserver
 from lambent.invoke.reservations import Reservations
 from lambent.model import limits
 from lambent.model.arn import FunctionReference
@@ -54,12 +55,18 @@ class Frontend:
     """Synchronous invocation."""
 
     def __init__(
-        self, directory: FunctionDirectory, counting: Counting, pools: Pools, reservations: Reservations
+        self,
+        directory: FunctionDirectory,
+        counting: Counting,
+        pools: Pools,
+        reservations: Reservations,
+        observer: InvocationObserver | None = None,
     ) -> None:
         self._directory = directory
         self._counting = counting
         self._reservations = reservations
         self._pools = pools
+        self._observer = observer
         self._in_flight = 0
         self._idle = asyncio.Event()
         self._idle.set()
@@ -82,7 +89,7 @@ class Frontend:
             await asyncio.to_thread(check_json, payload)
         else:
             check_json(payload)
-        outcome = await self._run(version, _invocation(request, payload, version))
+        outcome = await self._run(version, request.reference.qualifier, _invocation(request, payload, version))
         return InvokeResponse(outcome.payload, outcome.function_error, version.version, outcome.log_tail)
 
     async def drain(self, grace_s: float) -> None:
@@ -98,23 +105,27 @@ class Frontend:
         """How many invocations run now."""
         return self._in_flight
 
-    async def _run(self, version: FunctionVersion, invocation: Invocation) -> Completed:
+    async def _run(self, version: FunctionVersion, qualifier: str | None, invocation: Invocation) -> Completed:
         if not self._reservations.are_current:
             await self._reservations.refresh()
         permit = self._counting.try_acquire(version.function)
         if isinstance(permit, Throttled):
+            if self._observer is not None:
+                self._observer.throttled(version, qualifier)
             raise TooManyRequestsException("Rate Exceeded.", Reason=permit.reason.value)
         answer: asyncio.Future[Completed] = asyncio.get_running_loop().create_future()
         self._in_flight += 1
         self._idle.clear()
-        self._pools.submit(version, PendingInvocation(invocation, self._finisher(permit, answer)))
+        finished = self._finisher(version, qualifier, permit, answer)
+        self._pools.submit(version, PendingInvocation(invocation, finished))
         return await answer
 
     def _finisher(
-        self, permit: Permit, answer: asyncio.Future[Completed]
+        self, version: FunctionVersion, qualifier: str | None, permit: Permit, answer: asyncio.Future[Completed]
     ) -> Callable[[Completed | ServiceError], None]:
         def finished(outcome: Completed | ServiceError) -> None:
             permit.release()
+            self._observe(version, qualifier, permit, outcome)
             self._in_flight -= 1
             if not self._in_flight:
                 self._idle.set()
@@ -126,6 +137,18 @@ class Frontend:
                 answer.set_exception(outcome)
 
         return finished
+
+    def _observe(
+        self, version: FunctionVersion, qualifier: str | None, permit: Permit, outcome: Completed | ServiceError
+    ) -> None:
+        if self._observer is None:
+            return
+        if isinstance(outcome, Completed):
+            self._observer.completed(
+                version, qualifier, outcome, permit.function_in_use, permit.account_in_use, permit.unreserved_in_use
+            )
+        elif isinstance(outcome, TooManyRequestsException):
+            self._observer.throttled(version, qualifier)
 
 
 def _invocation(request: InvokeRequest, payload: bytes, version: FunctionVersion) -> Invocation:

@@ -1,6 +1,6 @@
-"""What the data plane needs of a worker. A worker on another machine is a second implementation, not a rewrite.
+"""What the data plane needs of a worker, and what it tells an observer.
 
-Contract: every call returns at once; what happened is told later, on the event loop, through `WorkerEvents` and the
+A worker on another machine is a second implementation, not a rewrite. Contract of a worker: every call returns at once; what happened is told later, on the event loop, through `WorkerEvents` and the
 `done` callback. For each `start_environment` there is, after any number of `environment_ready`, exactly one
 `environment_ended`; for each `invoke` exactly one `done`, before the `environment_ended` of its environment. An
 environment is ready before its first invocation and again after each one, when its runtime asks for the next.
@@ -11,10 +11,34 @@ from __future__ import annotations
 from collections.abc import Callable
 from typing import Protocol
 
-from lambent.model.execution import EnvironmentSpec, Invocation, LaunchFailure, Outcome
+from lambent.model.execution import Completed, EnvironmentSpec, Invocation, LaunchFailure, Outcome
+from lambent.model.function import FunctionVersion
 from lambent.model.ids import EnvironmentId
 
 Done = Callable[[Outcome], None]
+
+
+class InvocationObserver(Protocol):
+    """Told of every invocation of a function, on the event loop: for metrics and bills. It returns at once.
+
+    `qualifier` is what the caller named: None, a version or an alias; `version` is what was run for it.
+    """
+
+    def completed(
+        self,
+        version: FunctionVersion,
+        qualifier: str | None,
+        outcome: Completed,
+        function_in_use: int,
+        account_in_use: int,
+        unreserved_in_use: int,
+    ) -> None:
+        """It ran. The numbers in use are those of its permit: concurrency when it was admitted, itself included."""
+        ...
+
+    def throttled(self, version: FunctionVersion, qualifier: str | None) -> None:
+        """It was refused for want of concurrency or room."""
+        ...
 
 
 class WorkerEvents(Protocol):

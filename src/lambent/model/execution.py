@@ -6,7 +6,7 @@ The port itself is `lambent.invoke.ports.Worker`; `lambent.worker` implements it
 from __future__ import annotations
 
 from collections.abc import Mapping
-from dataclasses import dataclass
+from dataclasses import dataclass, field
 from enum import StrEnum
 
 from lambent.model.arn import FunctionId
@@ -81,11 +81,16 @@ class FunctionError(StrEnum):
 
 @dataclass(frozen=True, slots=True)
 class Completed:
-    """The function answered, or failed as functions fail (`function_error` set, `payload` its error object)."""
+    """The function answered, or failed as functions fail (`function_error` set, `payload` its error object).
+
+    The durations are those of the REPORT line, before it rounds them.
+    """
 
     payload: bytes
     function_error: FunctionError | None = None
     log_tail: bytes | None = None
+    duration_ms: float = field(default=0.0, compare=False)
+    billed_duration_ms: int = field(default=0, compare=False)
 
 
 @dataclass(frozen=True, slots=True)

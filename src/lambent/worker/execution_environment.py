@@ -327,6 +327,7 @@ class ExecutionEnvironment:
         if duration_ms is None:
             duration_ms = (time.monotonic_ns() - current.started_ns) / 1e6
         init_ms, self._init_duration_ms = self._init_duration_ms, None
+        billed_ms = report.billed_duration_ms(duration_ms, init_ms)
         output = self._output
         output.drain()
         if words is not None and failure is not None:
@@ -335,7 +336,7 @@ class ExecutionEnvironment:
             report.Report(
                 request_id=request_id,
                 duration_ms=duration_ms,
-                billed_duration_ms=report.billed_duration_ms(duration_ms, init_ms),
+                billed_duration_ms=billed_ms,
                 memory_size_mb=self.spec.memory_mb,
                 max_memory_used_mb=self._max_memory_used_mb(),
                 init_duration_ms=init_ms,
@@ -348,7 +349,10 @@ class ExecutionEnvironment:
         output.flush()
         tail, output.tail = output.tail, None
         log_tail = tail.bytes() if tail is not None else None
-        current.done(failure.completed(log_tail) if failure is not None else Completed(payload, None, log_tail))
+        if failure is not None:
+            current.done(failure.completed(log_tail, duration_ms, billed_ms))
+        else:
+            current.done(Completed(payload, None, log_tail, duration_ms, billed_ms))
 
     def _max_memory_used_mb(self) -> int:
         if self._session is None:

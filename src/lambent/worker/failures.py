@@ -26,9 +26,9 @@ class Failure:
     error_type: str
     payload: bytes
 
-    def completed(self, log_tail: bytes | None) -> Completed:
+    def completed(self, log_tail: bytes | None, duration_ms: float = 0.0, billed_duration_ms: int = 0) -> Completed:
         """As the outcome of an invocation."""
-        return Completed(self.payload, FunctionError.UNHANDLED, log_tail)
+        return Completed(self.payload, FunctionError.UNHANDLED, log_tail, duration_ms, billed_duration_ms)
 
 
 def _failure(error_type: str, message: str) -> Failure:
