@@ -14,6 +14,7 @@ from collections.abc import Coroutine, Mapping
 from typing import Any
 
 from lambent import __version__
+from lambent.aws.authorisation import Authoriser
 from lambent.aws.chain import AwsEndpoint, Forward
 from lambent.aws.health import HEALTH_PATHS, Health
 from lambent.aws.service import ServiceDefinition
@@ -23,9 +24,12 @@ from lambent.control_plane.functions import FunctionsControlPlane, RoleCheck
 from lambent.control_plane.functions import Settings as ControlPlaneSettings
 from lambent.http.server import HttpServer
 from lambent.http.sockets import bind_tcp
+from lambent.iam.audit import AuditLog
 from lambent.iam.authentication import AcceptAnyKey, Authenticate, VerifyEnvironment, VerifySignatures
+from lambent.iam.enforcement import Enforcer
 from lambent.iam.entities import IamEntities
 from lambent.iam.identities import Identities
+from lambent.iam.policy_sources import PolicySource, StoredResourcePolicies
 from lambent.iam.roles import Roles, RoleTrust
 from lambent.iam.sessions import SessionIssuer, load_secret
 from lambent.invoke.counting import Counting
@@ -39,12 +43,17 @@ from lambent.model.clock import Clock, SystemClock
 from lambent.model.execution import RoleCredentials
 from lambent.observability.logs.store import LogStore
 from lambent.packaging.code_store import CodeStore
+from lambent.services.iam import access as iam_access
 from lambent.services.iam.operations import definition as iam_service
+from lambent.services.lambda_ import access as lambda_access
 from lambent.services.lambda_ import download
 from lambent.services.lambda_.operations import definition as lambda_service
+from lambent.services.logs import access as logs_access
 from lambent.services.logs.operations import definition as logs_service
 from lambent.services.logs.retention import keep_retention
+from lambent.services.sts import access as sts_access
 from lambent.services.sts.operations import definition as sts_service
+from lambent.store.api import Store
 from lambent.store.data_directory import DataDirectory
 from lambent.store.sqlite import SqliteStore
 from lambent.worker.host import LocalWorker, WorkerSettings
@@ -131,6 +140,8 @@ class App:
         sessions = SessionIssuer(await load_secret(store))
         entities = IamEntities.of(store, identities, self.clock.now)
         roles = entities.roles
+        callers = PolicySource(store, entities)
+        stack.callback(callers.close)
 
         inner = _InnerEndpoints(sessions)
         await backend.start()
@@ -173,13 +184,14 @@ class App:
             lambda_service(control_plane, frontend, downloads),
             logs_service(logs, store),
             iam_service(entities),
-            sts_service(roles, sessions, identities),
+            sts_service(entities, sessions, callers),
         ]
         authenticate: Authenticate = (
             VerifySignatures(identities, sessions)
             if config.auth == "sigv4"
             else AcceptAnyKey(sessions, config.account, config.region)
         )
+        authoriser = self._authoriser(store, entities, callers) if config.iam == "enforce" else None
         endpoint = AwsEndpoint(
             self._services,
             authenticate,
@@ -187,6 +199,8 @@ class App:
             account=config.account,
             upstreams=config.upstream,
             forward=_forwarder(stack) if config.upstream else None,
+            authorise=authoriser,
+            authorise_forward=authoriser.forward if authoriser is not None else None,
             extra_routes=dict.fromkeys(HEALTH_PATHS, health.handle) | {download.CODE_PATH: downloads.handler},
         )
         inner.serve_with(endpoint)
@@ -196,6 +210,20 @@ class App:
         self.endpoint_url = f"http://{_authority(config.host, port)}"
         self._run_until_stopped(self._find_runtimes(endpoint), "find runtimes")
         self._ready = True
+
+    def _authoriser(self, store: Store, entities: IamEntities, callers: PolicySource) -> Authoriser:
+        """What has IAM policies decide, and notes what they decided."""
+        audit = AuditLog(self.data.audit)
+        self._stack.push_async_callback(audit.close)
+        resources = StoredResourcePolicies(store, entities)
+        self._stack.callback(resources.close)
+        rules = {
+            "lambda": lambda_access.RULES,
+            "logs": logs_access.RULES,
+            "iam": iam_access.rules(entities),
+            "sts": sts_access.RULES,
+        }
+        return Authoriser(Enforcer(callers, resources, audit), rules)
 
     async def stop(self) -> None:
         """Let running invocations finish within the grace, then stop everything, leaving nothing behind."""

@@ -119,6 +119,14 @@ OPTIONS: Final = (
     Option("region", "us-east-1", "region of callers that name none", _matching(r"[a-z]{2,}(-[a-z]+)+-\d", "a region")),
     Option("auth", "none", "none: take any access key; sigv4: verify every signature", _choice("none", "sigv4")),
     Option(
+        "iam",
+        "",
+        "enforce: IAM policies decide what callers and functions may do; off: who is let in may do all (default: "
+        "enforce with --auth sigv4, else off)",
+        _choice("", "enforce", "off"),
+        "enforce|off",
+    ),
+    Option(
         "sandbox",
         "linux",
         "isolation of functions; process is NO isolation, for development where linux cannot be had",
@@ -157,6 +165,7 @@ class Config:
     account: AccountId
     region: Region
     auth: str
+    iam: str
     sandbox: str
     dev: bool
     upstream: Mapping[str, str] = field(default_factory=dict)
@@ -178,6 +187,7 @@ def load(flags: Mapping[str, str | None], environ: Mapping[str, str], file: Path
     data_dir = Path(values["data_dir"] or default_data_dir(environ)).expanduser().absolute()
     values["data_dir"] = data_dir
     values["runtimes_dir"] = Path(values["runtimes_dir"] or data_dir / "runtimes").expanduser().absolute()
+    values["iam"] = values["iam"] or ("enforce" if values["auth"] == "sigv4" else "off")
     config = Config(**values)
     if config.auth != "sigv4" and not is_loopback(config.host):
         raise ConfigError(

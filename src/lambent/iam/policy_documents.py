@@ -1,11 +1,9 @@
-"""Policy documents: are they well-formed, and whom does a role's trust policy let in? Pure.
+"""Policy documents: are they well-formed, and does a role's trust policy let a service in? Pure.
 
 https://docs.aws.amazon.com/IAM/latest/UserGuide/reference_policies_grammar.html
 
-Of trust policies this decides what AssumeRole and CreateFunction must know today: Effect, Principal and Action. Of
-conditions only `StringEquals` on `sts:ExternalId` is evaluated; for a caller any other condition fails closed (an Allow
-does not count, a Deny does), for a service asked about ahead of time (`trusts_service`) conditions are left open.
-Identity policies are checked and stored, not yet evaluated; that is for `lambent.iam.policy`, later.
+For a service asked about ahead of time (`trusts_service`) conditions are left open: what it will act for is not known
+yet. Evaluation proper is `lambent.iam.policy`'s.
 """
 
 from __future__ import annotations
@@ -18,7 +16,6 @@ from typing import Any, Final
 import orjson
 
 from lambent.iam.policy.conditions import ConditionError, parse_conditions
-from lambent.iam.principal import Principal
 from lambent.model.errors import ServiceError
 
 _VERSIONS: Final = ("2012-10-17", "2008-10-17")
@@ -27,8 +24,6 @@ _STATEMENT_KEYS: Final = frozenset(
 )
 _PRINCIPAL_KINDS: Final = frozenset({"AWS", "Service", "Federated", "CanonicalUser"})
 _TRUST_ACTION = re.compile(r"\*|sts:[A-Za-z*?]+")
-_ASSUMED_ROLE = re.compile(r"arn:aws[a-z-]*:sts::(?P<account>[0-9]{12}):assumed-role/(?P<role>[^/]+)/.+")
-_ROLE = re.compile(r"arn:aws[a-z-]*:iam::(?P<account>[0-9]{12}):role/(?:.*/)?(?P<role>[^/]+)")
 
 Statement = Mapping[str, Any]
 
@@ -75,24 +70,6 @@ def trusts_service(text: str, service: str) -> bool:
         if statement["Effect"] == "Allow":
             allowed = True
         elif "Condition" not in statement:
-            return False
-    return allowed
-
-
-def trusts_principal(text: str, principal: Principal, external_id: str | None) -> bool:
-    """Whether a trust policy lets a caller assume the role.
-
-    A policy that names an account (or its root) trusts whoever that account lets; as identity policies are not
-    evaluated yet, that is every principal of the account.
-    """
-    allowed = False
-    for statement in _statements(orjson.loads(text)):
-        if not _acts(statement) or not _names_principal(statement, principal):
-            continue
-        condition = _condition_holds(statement.get("Condition"), external_id)
-        if statement["Effect"] == "Allow":
-            allowed = allowed or condition is True
-        elif condition is not False:
             return False
     return allowed
 
@@ -177,35 +154,3 @@ def _names_service(statement: Statement, service: str) -> bool:
     if "NotPrincipal" in statement:
         return bool(statement["Effect"] == "Deny")
     return isinstance(principal, dict) and "Service" in principal and service in _texts(principal, "Service")
-
-
-def _names_principal(statement: Statement, principal: Principal) -> bool:
-    named = statement.get("Principal")
-    if "NotPrincipal" in statement:
-        return bool(statement["Effect"] == "Deny")
-    if named == "*":
-        return True
-    if not isinstance(named, dict) or "AWS" not in named:
-        return False
-    return any(_is_principal(value, principal) for value in _texts(named, "AWS"))
-
-
-def _is_principal(value: str, principal: Principal) -> bool:
-    if value in ("*", principal.arn, principal.account, f"arn:aws:iam::{principal.account}:root"):
-        return True
-    role, session = _ROLE.fullmatch(value), _ASSUMED_ROLE.fullmatch(principal.arn)
-    if role is None or session is None:
-        return False
-    return (role["account"], role["role"]) == (session["account"], session["role"])
-
-
-def _condition_holds(condition: Mapping[str, Any] | None, external_id: str | None) -> bool | None:
-    """Whether a condition holds; None when it has parts that are not evaluated."""
-    if not condition:
-        return True
-    if condition.keys() != {"StringEquals"} or not isinstance(condition["StringEquals"], dict):
-        return None
-    keys = {name.lower(): value for name, value in condition["StringEquals"].items()}
-    if keys.keys() != {"sts:externalid"}:
-        return None
-    return external_id is not None and external_id in _texts(keys, "sts:externalid")

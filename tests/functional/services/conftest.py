@@ -13,15 +13,21 @@ import boto3
 import pytest
 from botocore.config import Config
 
+from lambent.aws.authorisation import Authoriser
 from lambent.aws.chain import AwsEndpoint
 from lambent.http.server import HttpServer
 from lambent.http.sockets import bind_tcp
+from lambent.iam.audit import AuditLog
 from lambent.iam.authentication import AcceptAnyKey, Authenticate, VerifyEnvironment, VerifySignatures
+from lambent.iam.enforcement import Enforcer
 from lambent.iam.entities import IamEntities
 from lambent.iam.identities import AccessKey, Identities
+from lambent.iam.policy_sources import PolicySource, StoredResourcePolicies
 from lambent.iam.sessions import SessionIssuer, load_secret
 from lambent.model.ids import AccountId, Region
+from lambent.services.iam import access as iam_access
 from lambent.services.iam import operations as iam
+from lambent.services.sts import access as sts_access
 from lambent.services.sts import operations as sts
 from lambent.store.sqlite import SqliteStore
 
@@ -76,9 +82,10 @@ class IdentityServer:
 class _Running:
     """One server in a thread of its own."""
 
-    def __init__(self, data: Path, auth: str) -> None:
+    def __init__(self, data: Path, auth: str, enforce: bool) -> None:
         self._data = data
         self._auth = auth
+        self._enforce = enforce
         self._ready = threading.Event()
         self.server: IdentityServer | None = None
         self.failure: Exception | None = None
@@ -112,13 +119,20 @@ class _Running:
         assert root is not None
         sessions = SessionIssuer(await load_secret(store))
         entities = IamEntities.of(store, identities)
+        callers = PolicySource(store, entities)
         policy: Authenticate = AcceptAnyKey(sessions, ACCOUNT, REGION)
         if self._auth == "sigv4":
             policy = VerifySignatures(identities, sessions)
         elif self._auth != "none":
             policy = VerifyEnvironment(sessions, self._auth)
-        definitions = [iam.definition(entities), sts.definition(entities.roles, sessions, identities)]
-        endpoint = AwsEndpoint(definitions, policy, region=REGION, account=ACCOUNT)
+        definitions = [iam.definition(entities), sts.definition(entities, sessions, callers)]
+        authoriser: Authoriser | None = None
+        audit = AuditLog(self._data / "audit")
+        if self._enforce:
+            resources = StoredResourcePolicies(store, entities)
+            rules = {"iam": iam_access.rules(entities), "sts": sts_access.RULES}
+            authoriser = Authoriser(Enforcer(callers, resources, audit), rules)
+        endpoint = AwsEndpoint(definitions, policy, region=REGION, account=ACCOUNT, authorise=authoriser)
         server = HttpServer(endpoint.handle, endpoint.policy)
         listener = bind_tcp("127.0.0.1", 0)
         url = f"http://127.0.0.1:{listener.getsockname()[1]}"
@@ -129,6 +143,7 @@ class _Running:
         await stop.wait()
         await server.close(1)
         await endpoint.close(1)
+        await audit.close()
         await identities.close()
         await store.close()
 
@@ -138,11 +153,12 @@ StartIdentity = Callable[..., IdentityServer]
 
 @pytest.fixture(scope="module")
 def start_identity(tmp_path_factory: pytest.TempPathFactory) -> Iterator[StartIdentity]:
-    """`start_identity(auth=…, data=…)`: `auth` is none, sigv4, or the principal ARN of an environment's endpoint."""
+    """`start_identity(auth=…, data=…, enforce=…)`: `auth` is none, sigv4, or the principal ARN of an environment's
+    endpoint; `enforce` is `--iam enforce`."""
     running: list[_Running] = []
 
-    def start(*, auth: str = "none", data: Path | None = None) -> IdentityServer:
-        running.append(_Running(data or tmp_path_factory.mktemp("data"), auth))
+    def start(*, auth: str = "none", data: Path | None = None, enforce: bool = False) -> IdentityServer:
+        running.append(_Running(data or tmp_path_factory.mktemp("data"), auth, enforce))
         return running[-1].start()
 
     yield start

@@ -1,9 +1,8 @@
-"""STS: GetCallerIdentity, AssumeRole, GetSessionToken, GetAccessKeyInfo.
+"""STS: GetCallerIdentity, AssumeRole, GetSessionToken, GetAccessKeyInfo; AssumeRoleWithWebIdentity is refused.
 
-https://docs.aws.amazon.com/STS/latest/APIReference/. AssumeRole asks the role's trust policy (what of it is evaluated:
-`lambent.iam.policy_documents`), not yet whether the caller's own policies allow sts:AssumeRole. Session policies,
-session tags and MFA are refused rather than ignored: a session must not be wider than was asked for. Unlike on AWS, an
-account's root user may assume roles: with `--auth none` every caller is root.
+https://docs.aws.amazon.com/STS/latest/APIReference/. Whether the caller's own policies allow sts:AssumeRole is asked
+before (`access`), where policies are enforced; the role's trust policy always. MFA is refused rather than ignored.
+Unlike on AWS, an account's root user may assume roles: with `--auth none` every caller is root.
 """
 
 from __future__ import annotations
@@ -14,69 +13,94 @@ from typing import Final
 from lambent.aws.context import Operations, Params, RequestContext
 from lambent.aws.service import ServiceDefinition
 from lambent.iam.access_key_ids import account_of
-from lambent.iam.identities import Identities
-from lambent.iam.policy_documents import trusts_principal
+from lambent.iam.entities import IamEntities
+from lambent.iam.policy_sources import PolicySource
 from lambent.iam.principal import Credentials
-from lambent.iam.roles import Role, Roles
+from lambent.iam.roles import Role
 from lambent.iam.sessions import SessionIssuer, parse_role_arn
+from lambent.iam.trust import trusts
 from lambent.model.errors import ServiceError
+from lambent.services.sts.access import assume_role_keys
+from lambent.services.sts.session_parameters import narrowing, packed_size_percent, too_large
+from lambent.services.sts.web_identity import assume_role_with_web_identity
 
 ROLE_DURATION_DEFAULT_S: Final = 3600
 ROLE_CHAINING_MAX_S: Final = 3600
 SESSION_TOKEN_DURATION_DEFAULT_S: Final = 43_200
 ROOT_SESSION_TOKEN_MAX_S: Final = 3600
-_NARROWING: Final = ("Policy", "PolicyArns", "Tags", "TransitiveTagKeys", "SourceIdentity", "ProvidedContexts")
-_MFA: Final = ("SerialNumber", "TokenCode")
+_UNSUPPORTED: Final = ("SerialNumber", "TokenCode", "ProvidedContexts")
 
 
-def definition(roles: Roles, sessions: SessionIssuer, identities: Identities) -> ServiceDefinition:
+def definition(entities: IamEntities, sessions: SessionIssuer, callers: PolicySource) -> ServiceDefinition:
     """The service, for the request chain."""
-    return ServiceDefinition("sts", operations(roles, sessions, identities))
+    return ServiceDefinition("sts", operations(entities, sessions, callers))
 
 
-def operations(roles: Roles, sessions: SessionIssuer, identities: Identities) -> Operations:
+def operations(entities: IamEntities, sessions: SessionIssuer, callers: PolicySource) -> Operations:
     """Operation name → handler."""
-    service = _Sts(roles, sessions, identities)
+    service = _Sts(entities, sessions, callers)
     return {
         "GetCallerIdentity": service.get_caller_identity,
         "AssumeRole": service.assume_role,
+        "AssumeRoleWithWebIdentity": assume_role_with_web_identity,
         "GetSessionToken": service.get_session_token,
         "GetAccessKeyInfo": service.get_access_key_info,
     }
 
 
 class _Sts:
-    def __init__(self, roles: Roles, sessions: SessionIssuer, identities: Identities) -> None:
-        self._roles = roles
+    def __init__(self, entities: IamEntities, sessions: SessionIssuer, callers: PolicySource) -> None:
+        self._entities = entities
         self._sessions = sessions
-        self._identities = identities
+        self._callers = callers
 
     async def get_caller_identity(self, ctx: RequestContext, _: Params) -> Params:
         principal = ctx.principal
         return {"UserId": principal.user_id, "Account": principal.account, "Arn": principal.arn}
 
     async def assume_role(self, ctx: RequestContext, params: Params) -> Params:
-        _refuse(params, _NARROWING + _MFA)
+        _refuse(params, _UNSUPPORTED)
         arn = params["RoleArn"]
         if parse_role_arn(arn) is None:
             raise _validation_error(f"{arn} is invalid")
-        role = await self._roles.find(arn)
-        if role is None or not trusts_principal(role.trust_policy, ctx.principal, params.get("ExternalId")):
+        role = await self._entities.roles.find(arn)
+        if role is None or not await self._is_trusted(ctx, params, role):
             raise _access_denied(
                 f"User: {ctx.principal.arn} is not authorized to perform: sts:AssumeRole on resource: {arn}"
             )
         duration_s = params.get("DurationSeconds", ROLE_DURATION_DEFAULT_S)
         _check_duration(ctx, role, duration_s)
-        credentials, principal = self._sessions.assume_role(
-            role.arn, params["RoleSessionName"], duration_s, role_id=role.role_id, source=ctx.principal.arn
-        )
-        return {
+        narrowed = await narrowing(ctx.principal, params, self._entities.policies)
+        try:
+            credentials, principal = self._sessions.assume_role(
+                role.arn,
+                params["RoleSessionName"],
+                duration_s,
+                role_id=role.role_id,
+                source=ctx.principal.arn,
+                narrowed=narrowed,
+            )
+        except ValueError as error:
+            raise too_large() from error
+        output: Params = {
             "Credentials": _credentials(credentials),
             "AssumedRoleUser": {"AssumedRoleId": principal.user_id, "Arn": principal.arn},
         }
+        if narrowed.source_identity is not None:
+            output["SourceIdentity"] = narrowed.source_identity
+        percent = packed_size_percent(narrowed)
+        return output | {"PackedPolicySize": percent} if percent else output
+
+    async def _is_trusted(self, ctx: RequestContext, params: Params, role: Role) -> bool:
+        caller = self._callers.cached(ctx.principal) or await self._callers.load(ctx.principal)
+        keys = {**caller.keys, **assume_role_keys(params)}
+        actions = ["sts:AssumeRole"]
+        actions += ["sts:TagSession"] if params.get("Tags") else []
+        actions += ["sts:SetSourceIdentity"] if "SourceIdentity" in params else []
+        return all(trusts(role, ctx.principal, action, keys) for action in actions)
 
     async def get_session_token(self, ctx: RequestContext, params: Params) -> Params:
-        _refuse(params, _MFA)
+        _refuse(params, _UNSUPPORTED)
         principal = ctx.principal
         if ":assumed-role/" in principal.arn or "x-amz-security-token" in ctx.request.headers:
             raise _access_denied("Cannot call GetSessionToken with session credentials")
@@ -88,7 +112,7 @@ class _Sts:
 
     async def get_access_key_info(self, _: RequestContext, params: Params) -> Params:
         access_key_id = params["AccessKeyId"]
-        key = self._identities.get(access_key_id)
+        key = self._entities.identities.get(access_key_id)
         account = key.account if key is not None else account_of(access_key_id)
         if account is None:
             raise _validation_error(f"Invalid access key id: {access_key_id}")

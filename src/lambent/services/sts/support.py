@@ -6,22 +6,35 @@ from typing import Final
 
 from lambent.aws.support import Support, effective, refused, without_effect
 
-_NARROWS: Final = refused("A session would be wider than was asked for.")
+_CONTEXTS: Final = refused("There are no context providers.")
+_NO_PROVIDERS: Final = refused("There are no identity providers: every token is refused, as one of an unknown issuer.")
 _MFA: Final = refused("There are no MFA devices.")
 _TOKEN_SIZE: Final = without_effect("Tokens have the size they need.")
 
 SUPPORT: Final[Support] = {
     "GetCallerIdentity": {},
     "AssumeRole": {
-        **effective("RoleArn", "RoleSessionName", "DurationSeconds", "ExternalId"),
-        "Policy": _NARROWS,
-        "PolicyArns": _NARROWS,
-        "Tags": _NARROWS,
-        "TransitiveTagKeys": _NARROWS,
-        "SourceIdentity": _NARROWS,
-        "ProvidedContexts": _NARROWS,
+        **effective(
+            "RoleArn",
+            "RoleSessionName",
+            "DurationSeconds",
+            "ExternalId",
+            "Policy",
+            "PolicyArns",
+            "Tags",
+            "TransitiveTagKeys",
+            "SourceIdentity",
+        ),
+        "ProvidedContexts": _CONTEXTS,
         "SerialNumber": _MFA,
         "TokenCode": _MFA,
+        "MinimumSessionTokenSize": _TOKEN_SIZE,
+    },
+    "AssumeRoleWithWebIdentity": {
+        **dict.fromkeys(
+            ("RoleArn", "RoleSessionName", "WebIdentityToken", "ProviderId", "PolicyArns", "Policy", "DurationSeconds"),
+            _NO_PROVIDERS,
+        ),
         "MinimumSessionTokenSize": _TOKEN_SIZE,
     },
     "GetSessionToken": {

@@ -142,7 +142,9 @@ def test_roles_that_cannot_be_assumed(strict_server: Any) -> None:
 
 def test_what_would_narrow_a_session_is_not_ignored(strict_server: Any, role: str) -> None:
     sts = strict_server.as_root("sts")
-    assert refused(assume, sts=sts, role=role, Policy="{}")[1] == 501
+    assert refused(assume, sts=sts, role=role, Policy="{}")[0] == "MalformedPolicyDocument"
+    unknown = [{"arn": "arn:aws:iam::aws:policy/Unheard"}]
+    assert refused(assume, sts=sts, role=role, PolicyArns=unknown)[0] == "MalformedPolicyDocument"
     assert refused(assume, sts=sts, role=role, SerialNumber="123456789", TokenCode="123456")[1] == 501
 
 
