@@ -140,6 +140,16 @@ class Lab:
         loop.remove_reader(sandbox.output_fd)
         return os.read(sandbox.output_fd, 65536)
 
+    @staticmethod
+    def spawners() -> list[int]:
+        """The spawners this process started; not its other children, such as servers that tests share."""
+        found = []
+        for pid in map(int, Path(f"/proc/self/task/{os.getpid()}/children").read_text().split()):
+            with contextlib.suppress(FileNotFoundError, ProcessLookupError):
+                if b"sandbox.linux.spawner" in Path(f"/proc/{pid}/cmdline").read_bytes():
+                    found.append(pid)
+        return found
+
     def close(self) -> None:
         for close in self._handed_out:
             close()

@@ -8,7 +8,6 @@ import contextlib
 import os
 import random
 import signal
-from pathlib import Path
 from typing import Any
 
 import pytest
@@ -50,10 +49,10 @@ async def one_life(lab: Any, dice: random.Random, template: SandboxTemplate, num
 async def chaos(lab: Any, dice: random.Random, templates: list[SandboxTemplate]) -> None:
     while True:
         await asyncio.sleep(dice.random() * 0.2)
-        spawners = Path(f"/proc/self/task/{os.getpid()}/children").read_text().split()
+        spawners = lab.spawners()
         if spawners and dice.random() < 0.5:
             with contextlib.suppress(ProcessLookupError):
-                os.kill(int(dice.choice(spawners)), signal.SIGKILL)
+                os.kill(dice.choice(spawners), signal.SIGKILL)
         elif dice.random() < 0.3:
             await lab.backend.release(dice.choice(templates))
 

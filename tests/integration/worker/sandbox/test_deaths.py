@@ -42,11 +42,6 @@ asyncio.run(main())
 """
 
 
-def spawners() -> list[int]:
-    """Spawners that this process started."""
-    return [int(pid) for pid in Path(f"/proc/self/task/{os.getpid()}/children").read_text().split()]
-
-
 def sleepers(seconds: str) -> list[int]:
     """The programs of `SERVER`."""
     found = []
@@ -72,14 +67,14 @@ async def until(condition: Callable[[], bool]) -> None:
 async def test_a_killed_spawner_takes_its_sandboxes_along(lab: Any) -> None:
     sandboxes = [await lab.launch("/bin/sleep", "100", init=init) for init in (True, False)]
     sandboxes[0].freeze()
-    (spawner,) = spawners()
+    (spawner,) = lab.spawners()
     os.kill(spawner, signal.SIGKILL)
     for sandbox in sandboxes:
         ran = await lab.finish(sandbox)
         assert (ran.exit.signal, ran.exit.killed) == (9, True)
     ran = await lab.shell("echo again")  # from a new one
     assert ran.text == "again\n"
-    assert spawners() != [spawner]
+    assert lab.spawners() != [spawner]
 
 
 async def test_a_program_cannot_outlive_its_spawner_by_refusing_the_signal(lab: Any) -> None:
@@ -91,7 +86,7 @@ time.sleep(100)
 """
     sandbox = await lab.launch_python(script, init=False)
     assert await lab.line(sandbox) == b"refused\n"
-    os.kill(spawners()[0], signal.SIGKILL)
+    os.kill(lab.spawners()[0], signal.SIGKILL)
     assert (await lab.finish(sandbox)).exit.killed
 
 
@@ -99,7 +94,7 @@ async def test_a_spawner_killed_during_launches_fails_them_cleanly(lab: Any) -> 
     await lab.backend.prepare(lab.template)
     launches = [asyncio.create_task(lab.launch("/bin/sleep", "100")) for _ in range(6)]
     await asyncio.sleep(0.004)
-    os.kill(spawners()[0], signal.SIGKILL)
+    os.kill(lab.spawners()[0], signal.SIGKILL)
     for outcome in await asyncio.gather(*launches, return_exceptions=True):
         if isinstance(outcome, BaseException):
             assert isinstance(outcome, SandboxError)

@@ -3,7 +3,6 @@
 from __future__ import annotations
 
 import json
-import os
 import sys
 from pathlib import Path
 from typing import Any
@@ -130,7 +129,7 @@ async def test_tmp_is_not_shared(lab: Any) -> None:
 
 async def test_every_sandbox_is_another_user_of_the_host(lab: Any) -> None:
     sandboxes = [await lab.launch("/bin/sleep", "100", init=False) for _ in range(3)]
-    (spawner,) = Path(f"/proc/self/task/{os.getpid()}/children").read_text().split()
+    (spawner,) = lab.spawners()
     programs = Path(f"/proc/{spawner}/task/{spawner}/children").read_text().split()
     ids = {
         line for pid in programs for line in _lines(Path(f"/proc/{pid}/status")) if line.startswith(("Uid:", "Gid:"))
