@@ -64,7 +64,7 @@ from lambent.worker.sandbox.api import BackendReport, SandboxBackend
 logger = logging.getLogger(__name__)
 
 CREDENTIALS_LIFETIME_S = 6 * 3600.0
-CREDENTIALS_MARGIN_S = 1200.0  # an invocation of 15 minutes still ends before they expire
+CREDENTIALS_MARGIN_S = 300.0  # beyond the longest invocation, which ends before they expire
 UPKEEP_INTERVAL_S = 5.0
 RUNTIMES_INTERVAL_S = 1.0
 
@@ -130,7 +130,7 @@ class App:
         await logs.start()
         stack.push_async_callback(logs.close)
         self._run_until_stopped(keep_retention(logs, store, self.clock), "keep log retention")
-        code = CodeStore(data.code)
+        code = CodeStore(data.code, unzipped_max_bytes=config.limits.unzipped_max_bytes)
         await code.start()
         stack.push_async_callback(code.close)
 
@@ -152,14 +152,16 @@ class App:
             EnvironmentSpecs(_mint_with(sessions), self.clock),
             self.clock,
             idle_timeout_s=config.idle_timeout,
-            credentials_margin_s=CREDENTIALS_MARGIN_S,
+            credentials_margin_s=config.limits.timeout_max_s + CREDENTIALS_MARGIN_S,
         )
         control_plane = FunctionsControlPlane(
             store,
             code,
             self.clock,
             settings=ControlPlaneSettings(
-                require_roles=config.auth == "sigv4", account_concurrency=config.account_concurrency
+                require_roles=config.auth == "sigv4",
+                account_concurrency=config.account_concurrency,
+                limits=config.limits,
             ),
             role_check=_trusts_lambda(roles),
             digests_in_use=pools.digests_in_use,

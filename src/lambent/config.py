@@ -11,12 +11,15 @@ import os
 import re
 import tomllib
 from collections.abc import Callable, Mapping
-from dataclasses import dataclass, field
+from dataclasses import dataclass, field, fields
 from pathlib import Path
 from typing import Any, Final
 
 from lambent.model import limits
 from lambent.model.ids import AccountId, Region
+from lambent.model.limits import Limits
+
+_TIMEOUT_MAX_S: Final = 4 * 3600  # an invocation must end before its credentials do, which last six hours
 
 
 class ConfigError(Exception):
@@ -104,6 +107,26 @@ def _upstreams(text: str) -> dict[str, str]:
     return upstreams
 
 
+def _limits(text: str) -> Limits:
+    known = {field.name for field in fields(Limits)}
+    values: dict[str, int] = {}
+    for item in filter(None, (part.strip() for part in text.split(","))):
+        name, _, value = item.partition("=")
+        name = name.strip().replace("-", "_")
+        if name not in known or not value.strip().isdecimal() or not int(value):
+            raise ValueError(f"must be NAME=N, with one of the names {', '.join(sorted(known))} and N above 0")
+        values[name] = int(value)
+    limits_ = Limits(**values)
+    if (
+        limits_.memory_max_mb < limits.MEMORY_MIN_MB
+        or limits_.ephemeral_storage_max_mb < limits.EPHEMERAL_STORAGE_MIN_MB
+    ):
+        raise ValueError("must leave functions the memory and the temporary storage that they have at least")
+    if limits_.timeout_max_s > _TIMEOUT_MAX_S:
+        raise ValueError(f"must keep timeout_max_s at {_TIMEOUT_MAX_S} or below")
+    return limits_
+
+
 OPTIONS: Final = (
     Option("host", "127.0.0.1", "address to listen on; one that is not loopback needs --auth sigv4", str),
     Option("port", "4566", "port of the endpoint (0: a free one)", _whole(0, 65535)),
@@ -147,6 +170,13 @@ OPTIONS: Final = (
         _whole(1, 1_000_000),
         "N",
     ),
+    Option(
+        "limits",
+        "",
+        "other quotas than AWS's, e.g. memory_max_mb=20480; several with commas, or as a table in the file",
+        _limits,
+        "NAME=N",
+    ),
     Option("idle-timeout", "600", "end an environment idle for so many seconds", _number(1, 86_400), "SECONDS"),
     Option(
         "shutdown-grace", "10", "seconds that running invocations get when the server stops", _number(0, 900), "SECONDS"
@@ -170,6 +200,7 @@ class Config:
     dev: bool
     upstream: Mapping[str, str] = field(default_factory=dict)
     account_concurrency: int = limits.ACCOUNT_CONCURRENCY
+    limits: Limits = limits.AWS_LIMITS
     idle_timeout: float = 600.0
     shutdown_grace: float = 10.0
 

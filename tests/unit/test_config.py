@@ -6,6 +6,7 @@ from pathlib import Path
 import pytest
 
 from lambent.config import OPTIONS, ConfigError, load
+from lambent.model.limits import Limits
 
 
 def test_defaults_are_safe() -> None:
@@ -81,3 +82,20 @@ def test_upstreams_from_file_or_flag(tmp_path: Path) -> None:
     file.write_text('[upstream]\ndynamodb = "http://127.0.0.1:8000/"\n')
     assert load({}, {}, file).upstream == {"dynamodb": "http://127.0.0.1:8000"}
     assert load({"upstream": "s3=http://a,sqs=https://b"}, {}).upstream == {"s3": "http://a", "sqs": "https://b"}
+
+
+def test_limits_come_as_text_or_as_a_table(tmp_path: Path) -> None:
+    assert load({}, {}).limits == Limits()
+    assert load({"limits": "memory-max-mb=20480, layers_max=7"}, {}).limits == Limits(memory_max_mb=20480, layers_max=7)
+    file = tmp_path / "lambent.toml"
+    file.write_text("[limits]\ntimeout_max_s = 1800\ncode_storage_max_bytes = 1000\n")
+    assert load({}, {}, file).limits == Limits(timeout_max_s=1800, code_storage_max_bytes=1000)
+
+
+@pytest.mark.parametrize(
+    "text",
+    ["memory_max_mb", "memory_max_mb=x", "unknown=1", "layers_max=0", "memory_max_mb=100", "timeout_max_s=20000"],
+)
+def test_limits_that_are_none(text: str) -> None:
+    with pytest.raises(ConfigError, match="limits must"):
+        load({"limits": text}, {})

@@ -32,6 +32,7 @@ from lambent.model.errors import InvalidParameterValueException, ResourceConflic
 from lambent.model.function import FunctionRecord, FunctionVersion, LoggingConfig
 from lambent.model.ids import new_revision_id
 from lambent.model.layer import AttachedLayer
+from lambent.model.limits import AWS_LIMITS, Limits
 from lambent.packaging.code_store import StoredPackage
 
 TEXT: Final = "Text"
@@ -57,6 +58,7 @@ def decide_create(
     existing: FunctionRecord | None,
     now: float,
     layers: tuple[AttachedLayer, ...] | None = None,
+    limits: Limits = AWS_LIMITS,
 ) -> Change:
     """CreateFunction, its settings already checked, with the layers they name. Raises ResourceConflictException if the
     function exists, InvalidParameterValueException.
@@ -85,7 +87,9 @@ def decide_create(
         package_type=IMAGE if isinstance(request.code, ContainerImage) else "Zip",
         image_uri=_image_uri(request.code),
     )
-    record = FunctionRecord(with_status(_with_settings(blank, settings, layers), PENDING), tags=dict(request.tags))
+    record = FunctionRecord(
+        with_status(_with_settings(blank, settings, layers, limits), PENDING), tags=dict(request.tags)
+    )
     if not request.publish:
         return Change(record, None, record.latest)
     publication = publish(record, PENDING)
@@ -99,13 +103,14 @@ def decide_update_code(
     request: UpdateCodeRequest,
     package: StoredPackage,
     now: float,
+    limits: Limits = AWS_LIMITS,
 ) -> Change:
     """UpdateFunctionCode. `last` as in `versions.decide_publish`; used only with Publish.
 
     Raises PreconditionFailedException, ResourceConflictException.
     """
     check_revision(record.latest, request.revision_id)
-    after = record.with_latest(_updated(record.latest, with_code(record.latest, request, package), now))
+    after = record.with_latest(_updated(record.latest, with_code(record.latest, request, package, limits), now))
     if not request.publish:
         return Change(after, None, after.latest)
     if last is not None and is_published(after):
@@ -114,7 +119,9 @@ def decide_update_code(
     return Change(publication.record, publication.version, publication.version)
 
 
-def with_code(latest: FunctionVersion, request: UpdateCodeRequest, package: StoredPackage) -> FunctionVersion:
+def with_code(
+    latest: FunctionVersion, request: UpdateCodeRequest, package: StoredPackage, limits: Limits = AWS_LIMITS
+) -> FunctionVersion:
     """`$LATEST` with other code and nothing else changed: also what a DryRun answers.
 
     Raises InvalidParameterValueException if it is too large together with the layers.
@@ -128,7 +135,7 @@ def with_code(latest: FunctionVersion, request: UpdateCodeRequest, package: Stor
         architectures=request.architectures or latest.architectures,
         image_uri=_image_uri(request.code),
     )
-    check_unzipped_size(after)
+    check_unzipped_size(after, limits)
     return after
 
 
@@ -137,13 +144,16 @@ def decide_update_configuration(
     request: UpdateConfigurationRequest,
     now: float,
     layers: tuple[AttachedLayer, ...] | None = None,
+    limits: Limits = AWS_LIMITS,
 ) -> Change:
     """UpdateFunctionConfiguration, its settings already checked, with the layers they name.
 
     Raises PreconditionFailedException, ResourceConflictException, InvalidParameterValueException.
     """
     check_revision(record.latest, request.revision_id)
-    after = record.with_latest(_updated(record.latest, _with_settings(record.latest, request.settings, layers), now))
+    after = record.with_latest(
+        _updated(record.latest, _with_settings(record.latest, request.settings, layers, limits), now)
+    )
     return Change(after, None, after.latest)
 
 
@@ -173,7 +183,10 @@ def _image_uri(code: Code) -> str | None:
 
 
 def _with_settings(
-    version: FunctionVersion, settings: ConfigurationSettings, layers: tuple[AttachedLayer, ...] | None
+    version: FunctionVersion,
+    settings: ConfigurationSettings,
+    layers: tuple[AttachedLayer, ...] | None,
+    limits: Limits,
 ) -> FunctionVersion:
     given = {
         "role": settings.role,
@@ -196,7 +209,7 @@ def _with_settings(
         logging=_logging(version.logging, settings.logging),
         without_effect=_merged(version.without_effect, settings.without_effect),
     )
-    check_unzipped_size(after)
+    check_unzipped_size(after, limits)
     check_blocks(after)
     return after
 

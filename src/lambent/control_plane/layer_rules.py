@@ -8,11 +8,11 @@ from __future__ import annotations
 from collections.abc import Sequence
 
 from lambent.control_plane.requests import LayerFilter
-from lambent.model import limits
 from lambent.model.arn import FunctionId
 from lambent.model.errors import InvalidParameterValueException
 from lambent.model.function import FunctionVersion
 from lambent.model.layer import LayerVersion, parse_layer_arn
+from lambent.model.limits import AWS_LIMITS, Limits
 
 
 def check_layer_version(number: int) -> None:
@@ -21,10 +21,10 @@ def check_layer_version(number: int) -> None:
         raise InvalidParameterValueException("Layer Version Cannot be less than 1")
 
 
-def check_layer_list(arns: Sequence[str], function: FunctionId) -> None:
-    """At most five, of the function's region, and no two versions of one layer."""
-    if len(arns) > limits.LAYERS_MAX:
-        raise InvalidParameterValueException(f"Cannot reference more than {limits.LAYERS_MAX} layers.")
+def check_layer_list(arns: Sequence[str], function: FunctionId, limits: Limits = AWS_LIMITS) -> None:
+    """At most five (by `limits`), of the function's region, and no two versions of one layer."""
+    if len(arns) > limits.layers_max:
+        raise InvalidParameterValueException(f"Cannot reference more than {limits.layers_max} layers.")
     seen: dict[str, str] = {}
     for arn in arns:
         named = parse_layer_arn(arn)
@@ -44,12 +44,12 @@ def check_layer_list(arns: Sequence[str], function: FunctionId) -> None:
         seen[layer.arn] = arn
 
 
-def check_unzipped_size(version: FunctionVersion) -> None:
+def check_unzipped_size(version: FunctionVersion, limits: Limits = AWS_LIMITS) -> None:
     """Code and layers together."""
     size = version.code_unzipped_size + sum(layer.unzipped_size for layer in version.layers)
-    if version.layers and size > limits.UNZIPPED_MAX_BYTES:
+    if version.layers and size > limits.unzipped_max_bytes:
         raise InvalidParameterValueException(
-            f"Function code combined with layers exceeds the maximum allowed size of {limits.UNZIPPED_MAX_BYTES} "
+            f"Function code combined with layers exceeds the maximum allowed size of {limits.unzipped_max_bytes} "
             f"bytes. The actual size is {size} bytes."
         )
 

@@ -36,6 +36,7 @@ from lambent.model.layer import (
     layer_versions_prefix,
     parse_layer_arn,
 )
+from lambent.model.limits import AWS_LIMITS, Limits
 from lambent.model.resource_policy import layer_policy_key
 from lambent.store.api import LAYER_VERSIONS, LAYERS, RESOURCE_POLICIES, Delete, Expect, Put, Store
 
@@ -63,7 +64,15 @@ class AttachedLayers:
 class Layers:
     """Layers of all accounts. `unused` is called when code may have become unused."""
 
-    def __init__(self, store: Store, packages: Packages, clock: Clock, unused: Callable[[], None]) -> None:
+    def __init__(
+        self,
+        store: Store,
+        packages: Packages,
+        clock: Clock,
+        unused: Callable[[], None],
+        limits: Limits = AWS_LIMITS,
+    ) -> None:
+        self._limits = limits
         self._store = store
         self._packages = packages
         self._clock = clock
@@ -154,7 +163,7 @@ class Layers:
         Raises InvalidParameterValueException, AccessDeniedException (another account's layer that does not let the
         caller in).
         """
-        check_layer_list(arns, function)
+        check_layer_list(arns, function, self._limits)
         layers: list[AttachedLayer] = []
         expected: list[Expect] = []
         for arn in arns:

@@ -7,7 +7,6 @@ from collections.abc import Callable
 
 from lambent.aws_client.s3_objects import GetObject, ObjectTooLargeError, S3Error, S3Object, S3UnreachableError
 from lambent.control_plane.usage import Usage
-from lambent.model import limits
 from lambent.model.errors import (
     CodeStorageExceededException,
     InvalidParameterValueException,
@@ -15,6 +14,7 @@ from lambent.model.errors import (
     access_denied,
 )
 from lambent.model.ids import AccountId, Region
+from lambent.model.limits import AWS_LIMITS, Limits
 from lambent.packaging.code_store import CodeStorageFullError, CodeStore, StoredPackage
 
 logger = logging.getLogger(__name__)
@@ -27,8 +27,14 @@ class Packages:
     """`get_object` is None where no S3 is in force. `unused` is called when what was just stored is not needed."""
 
     def __init__(
-        self, code_store: CodeStore, usage: Usage, get_object: GetObject | None, unused: Callable[[], None]
+        self,
+        code_store: CodeStore,
+        usage: Usage,
+        get_object: GetObject | None,
+        unused: Callable[[], None],
+        limits: Limits = AWS_LIMITS,
     ) -> None:
+        self._limits = limits
         self._code_store = code_store
         self._usage = usage
         self._get_object = get_object
@@ -40,14 +46,14 @@ class Packages:
         try:
             if isinstance(archive, S3Object):
                 content = await self._fetch(archive, region)
-                package = await self._code_store.add_zip(content, max_bytes=limits.UNZIPPED_MAX_BYTES)
+                package = await self._code_store.add_zip(content, max_bytes=self._limits.unzipped_max_bytes)
             else:
                 package = await self._code_store.add_zip(archive)
         except CodeStorageFullError as error:
             logger.exception("There is no room for code")
             raise CodeStorageExceededException("The disk that Lambent keeps code on is full.") from error
         usage = await self._usage.of(account, region)
-        if usage.total_code_size + package.unzipped_size > limits.CODE_STORAGE_MAX_BYTES:
+        if usage.total_code_size + package.unzipped_size > self._limits.code_storage_max_bytes:
             self._unused()
             raise CodeStorageExceededException("Code storage limit exceeded.")
         return package
@@ -59,12 +65,12 @@ class Packages:
                 "(an S3 endpoint), or give the deployment package as ZipFile."
             )
         try:
-            return await self._get_object(wanted, region, limits.UNZIPPED_MAX_BYTES)
+            return await self._get_object(wanted, region, self._limits.unzipped_max_bytes)
         except S3Error as error:
             raise _refusal(wanted, error) from error
         except ObjectTooLargeError as error:  # what unzips to less is not larger zipped
             raise InvalidParameterValueException(
-                f"Unzipped size must be smaller than {limits.UNZIPPED_MAX_BYTES} bytes"
+                f"Unzipped size must be smaller than {self._limits.unzipped_max_bytes} bytes"
             ) from error
         except S3UnreachableError as error:
             raise InvalidParameterValueException(f"Error occurred while GetObject. {error}") from error

@@ -17,6 +17,7 @@ from lambent.model import limits
 from lambent.model.alias import AliasConfiguration
 from lambent.model.errors import InvalidParameterValueException, PreconditionFailedException
 from lambent.model.function import FunctionVersion
+from lambent.model.limits import AWS_LIMITS, Limits
 
 # https://docs.aws.amazon.com/lambda/latest/dg/configuration-envvars.html: defined runtime environment variables
 RESERVED_ENVIRONMENT_KEYS: Final = frozenset(
@@ -50,7 +51,7 @@ _ENVIRONMENT_REFUSED = (
 )
 
 
-def check_create(request: CreateRequest) -> None:
+def check_create(request: CreateRequest, quotas: Limits = AWS_LIMITS) -> None:
     """Everything that can be said about a CreateFunction without its code and without the store."""
     check_function_name(request.function.name)
     if isinstance(request.code, ContainerImage):
@@ -59,16 +60,16 @@ def check_create(request: CreateRequest) -> None:
         raise InvalidParameterValueException(
             "Runtime and Handler are mandatory parameters for functions created with deployment packages."
         )
-    check_settings(request.settings)
+    check_settings(request.settings, quotas)
     check_tags(request.tags)
 
 
-def check_settings(settings: ConfigurationSettings) -> None:
+def check_settings(settings: ConfigurationSettings, quotas: Limits = AWS_LIMITS) -> None:
     """The rules about single settings, whichever operation gives them."""
     if settings.runtime is not None:
         check_runtime(settings.runtime)
     if settings.environment is not None:
-        check_environment(settings.environment)
+        check_environment(settings.environment, quotas.environment_variables_max_bytes)
 
 
 def check_function_name(name: str) -> None:
@@ -97,8 +98,8 @@ def check_runtime(runtime: str) -> None:
     )
 
 
-def check_environment(variables: Mapping[str, str]) -> None:
-    """No reserved key, and at most 4 KB as compact JSON."""
+def check_environment(variables: Mapping[str, str], max_bytes: int = limits.ENVIRONMENT_VARIABLES_MAX_BYTES) -> None:
+    """No reserved key, and at most 4 KB (by `max_bytes`) as compact JSON."""
     reserved = [key for key in variables if key in RESERVED_ENVIRONMENT_KEYS]
     if reserved:
         raise InvalidParameterValueException(
@@ -106,9 +107,9 @@ def check_environment(variables: Mapping[str, str]) -> None:
             f"Reserved keys used in this request: {', '.join(reserved)}"
         )
     measured = json.dumps(dict(variables), separators=(",", ":"), ensure_ascii=False)
-    if len(measured.encode()) > limits.ENVIRONMENT_VARIABLES_MAX_BYTES:
+    if len(measured.encode()) > max_bytes:
         raise InvalidParameterValueException(
-            f"{_ENVIRONMENT_REFUSED}exceeded the 4KB limit. String measured: {measured}"
+            f"{_ENVIRONMENT_REFUSED}exceeded the {max_bytes // 1024}KB limit. String measured: {measured}"
         )
 
 

@@ -5,6 +5,9 @@ Source: https://docs.aws.amazon.com/lambda/latest/dg/gettingstarted-limits.html 
 
 from __future__ import annotations
 
+from dataclasses import dataclass
+from typing import Final
+
 MIB = 1024 * 1024
 
 # Function configuration
@@ -55,3 +58,19 @@ PROCESSES_AND_THREADS_MAX = 1_024
 
 # CloudWatch Logs: https://docs.aws.amazon.com/AmazonCloudWatchLogs/latest/APIReference/API_PutLogEvents.html
 LOG_EVENT_MAX_BYTES = 256 * 1024
+
+
+@dataclass(frozen=True, slots=True)
+class Limits:
+    """The quotas that an operator may change (`--limits`, `[limits]` in the configuration file); AWS's otherwise."""
+
+    memory_max_mb: int = MEMORY_MAX_MB
+    timeout_max_s: int = TIMEOUT_MAX_S
+    ephemeral_storage_max_mb: int = EPHEMERAL_STORAGE_MAX_MB
+    environment_variables_max_bytes: int = ENVIRONMENT_VARIABLES_MAX_BYTES
+    layers_max: int = LAYERS_MAX
+    unzipped_max_bytes: int = UNZIPPED_MAX_BYTES  # code and layers together
+    code_storage_max_bytes: int = CODE_STORAGE_MAX_BYTES  # of an account in a region, unzipped
+
+
+AWS_LIMITS: Final = Limits()

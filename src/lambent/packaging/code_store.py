@@ -64,9 +64,12 @@ class StoredPackage:
 class CodeStore:
     """Deployment packages under `root`. One process at a time, one event loop; call `start` first and `close` last."""
 
-    def __init__(self, root: Path, *, pending_grace_s: float = _PENDING_GRACE_S) -> None:
+    def __init__(
+        self, root: Path, *, pending_grace_s: float = _PENDING_GRACE_S, unzipped_max_bytes: int = UNZIPPED_MAX_BYTES
+    ) -> None:
         """`pending_grace_s`: how long, in real seconds after `add_zip`, `collect` spares a package that nothing
-        refers to yet, because its function is being written."""
+        refers to yet, because its function is being written. `unzipped_max_bytes`: of one package that is added."""
+        self._unzipped_max_bytes = unzipped_max_bytes
         self._root = root
         self._archives = root / "archives"
         self._trees = root / "trees"
@@ -195,7 +198,7 @@ class CodeStore:
     # Below: on threads.
 
     def _add(self, archive: bytes, digest: str) -> StoredPackage:
-        plan = _plan(archive, digest)
+        plan = _plan(archive, digest, self._unzipped_max_bytes)
         try:
             if not (self.archive(digest).exists() and self.tree(digest).exists()):
                 self._make(archive, digest, plan)
@@ -283,7 +286,7 @@ class CodeStore:
             archive = self.archive(digest).read_bytes()
             if _digest(archive) != digest:
                 raise BadZipError("the archive on disk is damaged")
-            write_tree(archive, _plan(archive, digest), work)
+            write_tree(archive, _plan(archive, digest, None), work)  # it was not too large when it was added
             self._replace_tree(work, digest)
         except (BadZipError, InvalidParameterValueException, OSError) as error:
             logger.exception("deployment package cannot be unpacked", extra={"digest": digest, "reason": str(error)})
@@ -309,14 +312,14 @@ class CodeStore:
             logger.warning("tree cannot be synced", extra={"digest": digest, "reason": str(error)})
 
 
-def _plan(archive: bytes, digest: str) -> TreePlan:
-    """What the archive unpacks to. Raises InvalidParameterValueException."""
+def _plan(archive: bytes, digest: str, max_bytes: int | None) -> TreePlan:
+    """What the archive unpacks to, at most `max_bytes`. Raises InvalidParameterValueException."""
     try:
         entries = read_entries(archive) if archive else []
         if not entries:
             raise InvalidParameterValueException("Uploaded file must be a non-empty zip")
-        if sum(entry.size for entry in entries) > UNZIPPED_MAX_BYTES:
-            raise InvalidParameterValueException(f"Unzipped size must be smaller than {UNZIPPED_MAX_BYTES} bytes")
+        if max_bytes is not None and sum(entry.size for entry in entries) > max_bytes:
+            raise InvalidParameterValueException(f"Unzipped size must be smaller than {max_bytes} bytes")
         return plan_tree(entries, lambda entry: b"".join(contents(archive, entry)))
     except BadZipError as error:
         raise _refused(error, digest) from error

@@ -19,10 +19,11 @@ class Account:
     async def get_account_settings(self, ctx: RequestContext, _params: Params) -> Params:
         usage = await self._control_plane.usage.of(ctx.account, ctx.region)
         shares = await self._control_plane.concurrency.shares(ctx.account, ctx.region)
+        quotas = self._control_plane.limits
         return {
             "AccountLimit": {
-                "TotalCodeSize": limits.CODE_STORAGE_MAX_BYTES,
-                "CodeSizeUnzipped": limits.UNZIPPED_MAX_BYTES,
+                "TotalCodeSize": quotas.code_storage_max_bytes,
+                "CodeSizeUnzipped": quotas.unzipped_max_bytes,
                 "CodeSizeZipped": limits.ZIPPED_DIRECT_MAX_BYTES,
                 "ConcurrentExecutions": shares.limit,
                 "UnreservedConcurrentExecutions": shares.unreserved,

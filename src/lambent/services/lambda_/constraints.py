@@ -7,23 +7,27 @@ from typing import Any, Final
 
 from lambent.aws.service import BodyLimit
 from lambent.model import limits
+from lambent.model.limits import Limits
 
-_FUNCTION_SETTINGS: Final[Mapping[str, Mapping[str, Any]]] = {
-    "runtime": {"enum": None},  # refused by the service, which lists the runtimes that may be created
-    # The model's bounds are those of managed instances
-    "timeout": {"max": limits.TIMEOUT_MAX_S},
-    "memorySize": {"max": limits.MEMORY_MAX_MB},
-    "ephemeralStorage.size": {"max": limits.EPHEMERAL_STORAGE_MAX_MB},
-}
 
-OVERRIDES: Final[Mapping[str, Mapping[str, Mapping[str, Any]]]] = {
-    "CreateFunction": _FUNCTION_SETTINGS,
-    "UpdateFunctionConfiguration": _FUNCTION_SETTINGS,
-}
-"""Operation → path → constraints that replace the model's."""
+def overrides(quotas: Limits) -> Mapping[str, Mapping[str, Mapping[str, Any]]]:
+    """Operation → path → constraints that replace the model's."""
+    function_settings: Mapping[str, Mapping[str, Any]] = {
+        "runtime": {"enum": None},  # refused by the service, which lists the runtimes that may be created
+        # The model's bounds are those of managed instances
+        "timeout": {"max": quotas.timeout_max_s},
+        "memorySize": {"max": quotas.memory_max_mb},
+        "ephemeralStorage.size": {"max": quotas.ephemeral_storage_max_mb},
+    }
+    return {"CreateFunction": function_settings, "UpdateFunctionConfiguration": function_settings}
+
+
+OVERRIDES: Final = overrides(limits.AWS_LIMITS)
+"""With AWS's own quotas."""
 
 BODY_LIMITS: Final[Mapping[str, BodyLimit]] = {
     "CreateFunction": BodyLimit(limits.CREATE_REQUEST_MAX_BYTES),
     "UpdateFunctionCode": BodyLimit(limits.CREATE_REQUEST_MAX_BYTES),
+    "PublishLayerVersion": BodyLimit(limits.CREATE_REQUEST_MAX_BYTES),
     "Invoke": BodyLimit(limits.SYNC_REQUEST_MAX_BYTES, "RequestTooLargeException", "InvokeFunction"),
 }

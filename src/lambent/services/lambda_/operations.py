@@ -29,7 +29,7 @@ def definition(control_plane: FunctionsControlPlane, frontend: Frontend, downloa
     return ServiceDefinition(
         "lambda",
         operations(control_plane, frontend, downloads),
-        overrides=constraints.OVERRIDES,
+        overrides=constraints.overrides(control_plane.limits),
         body_limits=constraints.BODY_LIMITS,
     )
 

@@ -193,7 +193,7 @@ async def _serve(
     ready: list[LambdaServer],
     started: threading.Event,
 ) -> None:
-    code = CodeStore(root, pending_grace_s=0.3)
+    code = CodeStore(root, pending_grace_s=0.3, unzipped_max_bytes=settings.limits.unzipped_max_bytes)
     await code.start()
     control_plane = FunctionsControlPlane(
         store, code, SystemClock(), settings=settings, role_check=role_check, get_object=get_object
