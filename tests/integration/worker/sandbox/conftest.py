@@ -146,7 +146,7 @@ class Lab:
         found = []
         for pid in map(int, Path(f"/proc/self/task/{os.getpid()}/children").read_text().split()):
             with contextlib.suppress(FileNotFoundError, ProcessLookupError):
-                if b"sandbox.linux.spawner" in Path(f"/proc/{pid}/cmdline").read_bytes():
+                if b"spawner" in Path(f"/proc/{pid}/cmdline").read_bytes():
                     found.append(pid)
         return found
 
