@@ -78,7 +78,7 @@ class Attachments:
 
     async def get(self, table: str, function: FunctionId, qualifier: str = LATEST) -> dict[str, Any] | None:
         """The document, or None."""
-        stored = await self._store.get(table, _key(function, qualifier))
+        stored = await self._store.get(table, attachment_key(function, qualifier))
         return None if stored is None else stored.value
 
     async def page(
@@ -101,7 +101,7 @@ class Attachments:
         Raises ResourceNotFoundException if the function, version or alias does not exist, and what `decide` and
         `also` raise.
         """
-        key = _key(function, qualifier)
+        key = attachment_key(function, qualifier)
         for _ in range(ATTEMPTS):
             found = await self._queries.function(function)
             others = [*await self._owner(function, qualifier), *await also()]
@@ -131,7 +131,7 @@ class Attachments:
         """The changes that remove everything of a version or alias, or (None) of the function: for the commit that
         deletes it, which must hold the function's document at the revision read before this."""
         if qualifier is not None:
-            return [Delete(table, _key(function, qualifier)) for table in TABLES]
+            return [Delete(table, attachment_key(function, qualifier)) for table in TABLES]
         return [
             Delete(table, stored.key) for table in TABLES for stored in await self._store.scan(table, _prefix(function))
         ]
@@ -142,9 +142,10 @@ def touched(found: StoredFunction) -> Put:
     return Put(FUNCTIONS, found.record.function.key, found.record.to_document(), expect=found.revision)
 
 
+def attachment_key(function: FunctionId, qualifier: str = LATEST) -> str:
+    """The store key, in every table of attachments."""
+    return f"{_prefix(function)}{qualifier}"
+
+
 def _prefix(function: FunctionId) -> str:
     return f"{function.key}/"
-
-
-def _key(function: FunctionId, qualifier: str) -> str:
-    return f"{_prefix(function)}{qualifier}"

@@ -12,7 +12,7 @@ from collections.abc import Mapping, Sequence
 from dataclasses import asdict, dataclass, replace
 from typing import Any, Final
 
-from lambent.control_plane.attachments import Attachments
+from lambent.control_plane.attachments import Attachments, attachment_key
 from lambent.control_plane.commits import ATTEMPTS, committed
 from lambent.control_plane.scan import each
 from lambent.control_plane.validation import check_tags
@@ -136,7 +136,7 @@ class CodeSigning:
                 return
         raise _busy(arn)
 
-    async def list(self, account: AccountId, region: Region, after: str | None, limit: int) -> CodeSigningPage:
+    async def list_configs(self, account: AccountId, region: Region, after: str | None, limit: int) -> CodeSigningPage:
         """All of an account in a region. `after` is the id of the last one had."""
         prefix = f"{account}/{region}/"
         start = None if after is None else prefix + after
@@ -162,13 +162,24 @@ class CodeSigning:
         """PutFunctionCodeSigningConfig. Raises CodeSigningConfigNotFoundException, ResourceNotFoundException."""
 
         async def kept() -> list[Change]:
-            """Written again, so that it cannot be deleted in the same moment."""
-            stored = await self._store.get(CODE_SIGNING_CONFIGS, _key(arn))
-            if stored is None or not _is_of(arn, function):
-                raise CodeSigningConfigNotFoundException(_not_found_text(arn), Type=None)
-            return [Put(CODE_SIGNING_CONFIGS, stored.key, stored.value, expect=stored.revision)]
+            return [await self._kept(function, arn)]
 
         await self._attachments.change(FUNCTION_CODE_SIGNING, function, LATEST, lambda _: {"arn": arn}, also=kept)
+
+    async def attachment(self, function: FunctionId, arn: str | None) -> list[Change]:
+        """The changes that attach a configuration (None: none) to a function in the commit that creates it. Raises
+        CodeSigningConfigNotFoundException."""
+        if arn is None:
+            return []
+        attached = Put(FUNCTION_CODE_SIGNING, attachment_key(function), {"arn": arn}, expect=0)
+        return [await self._kept(function, arn), attached]
+
+    async def _kept(self, function: FunctionId, arn: str) -> Change:
+        """The change that writes a configuration again, so that it cannot be deleted in the same moment."""
+        stored = await self._store.get(CODE_SIGNING_CONFIGS, _key(arn))
+        if stored is None or not _is_of(arn, function):
+            raise CodeSigningConfigNotFoundException(_not_found_text(arn), Type=None)
+        return Put(CODE_SIGNING_CONFIGS, stored.key, stored.value, expect=stored.revision)
 
     async def detach(self, function: FunctionId) -> None:
         """DeleteFunctionCodeSigningConfig; without one there is nothing to do. Raises ResourceNotFoundException."""

@@ -112,7 +112,7 @@ class EventInvokeConfigs:
 
         await self._attachments.change(EVENT_INVOKE_CONFIGS, reference.function, reference.qualifier or LATEST, decide)
 
-    async def list(self, function: FunctionId, after: str | None, limit: int) -> EventInvokeConfigPage:
+    async def list_configs(self, function: FunctionId, after: str | None, limit: int) -> EventInvokeConfigPage:
         """Raises ResourceNotFoundException."""
         await self._check_exists(FunctionReference(function, None))
         page = await self._attachments.page(EVENT_INVOKE_CONFIGS, function, after, limit)

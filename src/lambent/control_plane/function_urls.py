@@ -113,7 +113,7 @@ class FunctionUrls:
         await self.get(reference)
         await self._attachments.change(FUNCTION_URLS, reference.function, reference.qualifier or LATEST, decide)
 
-    async def list(self, function: FunctionId, after: str | None, limit: int) -> FunctionUrlPage:
+    async def list_urls(self, function: FunctionId, after: str | None, limit: int) -> FunctionUrlPage:
         """The function's own and those of its aliases. Raises ResourceNotFoundException."""
         await self._check_exists(FunctionReference(function, None))
         page = await self._attachments.page(FUNCTION_URLS, function, after, limit)

@@ -54,6 +54,7 @@ from lambent.model.errors import (
     ResourceConflictException,
 )
 from lambent.model.function import FunctionVersion, version_key, versions_prefix
+from lambent.model.limits import AWS_LIMITS, Limits
 from lambent.model.resource_policy import function_policies_prefix, function_policy_key
 from lambent.packaging.code_store import CodeStore, StoredPackage
 from lambent.store.api import (
@@ -83,7 +84,8 @@ class Settings:
 
     `settle_delay_s`: how long a function stays Pending, or an update InProgress. `settle_wait_s`: how long a change
     waits for an earlier one before it is refused as AWS refuses it. `collect_again_s`: a little more than the code
-    store spares what was just added. `account_concurrency`: what an account has in a region.
+    store spares what was just added. `account_concurrency`: what an account has in a region. `limits`:
+    quotas that are not AWS's.
     """
 
     require_roles: bool = False
@@ -91,6 +93,7 @@ class Settings:
     settle_wait_s: float = 1.0
     collect_again_s: float = 65.0
     account_concurrency: int = limits.ACCOUNT_CONCURRENCY
+    limits: Limits = AWS_LIMITS
 
 
 async def _any_role(role: str) -> bool:
@@ -115,6 +118,7 @@ class FunctionsControlPlane:
         """`digests_in_use`: code that execution environments may still run from, whatever the store says.
         `get_object`: the S3 in force, if there is one."""
         self._settings = settings or Settings()
+        self.limits = self._settings.limits
         if self._settings.require_roles and role_check is None:
             raise ValueError("require_roles needs a role_check")
         self._store = store
@@ -138,8 +142,8 @@ class FunctionsControlPlane:
         self.runtime_settings = RuntimeSettings(self.queries, attachments)
         self.event_source_mappings = EventSourceMappings(store, self.queries, clock)
         self.usage = Usage(store)
-        self._packages = Packages(code_store, self.usage, get_object, self._collector.want)
-        self.layers = Layers(store, self._packages, clock, self._collector.want)
+        self._packages = Packages(code_store, self.usage, get_object, self._collector.want, self.limits)
+        self.layers = Layers(store, self._packages, clock, self._collector.want, self.limits)
         self.layer_permissions = LayerPermissions(store)
 
     async def start(self) -> None:
@@ -161,23 +165,26 @@ class FunctionsControlPlane:
     async def create(self, request: CreateRequest) -> FunctionVersion:
         """CreateFunction. Raises InvalidParameterValueException, ResourceConflictException (the name is taken),
         CodeStorageExceededException, and what the code store says about the archive."""
-        check_create(request)
+        check_create(request, self.limits)
         await self._check_role(request.settings.role)
         if await self.queries.find(request.function) is not None:
             raise already_exists(request)
-        await self._attach(request)  # what is wrong with the layers is said before any code is looked at
+        # What is wrong with what it names is said before any code is looked at.
+        await self._attach(request)
+        await self.code_signing.attachment(request.function, request.code_signing_config_arn)
         package = await self._add(request.function, request.code)
         for _ in range(_ATTEMPTS):
             attached = await self._attach(request)
             layers = None if attached is None else attached.layers
-            change = decide_create(request, package, None, self._clock.now(), layers)
+            change = decide_create(request, package, None, self._clock.now(), layers, self.limits)
+            signing = await self.code_signing.attachment(request.function, request.code_signing_config_arn)
             try:
-                await self._commit(change, 0, attached)
+                await self._commit(change, 0, [*_expected(attached), *signing])
             except ConflictError:
                 self._collector.want()
                 if await self.queries.find(request.function) is not None:
                     raise already_exists(request) from None
-                continue  # one of the layers is gone
+                continue  # one of the layers, or the code signing configuration, is gone or another
             return change.answer
         raise already_exists(request)
 
@@ -190,7 +197,7 @@ class FunctionsControlPlane:
         try:
             package = await self._add(request.function, request.code)
             if request.dry_run:
-                return with_code(found.record.latest, request, package)
+                return with_code(found.record.latest, request, package, self.limits)
             return await self._update_code(request, package)
         finally:
             self._collector.want()
@@ -199,7 +206,7 @@ class FunctionsControlPlane:
         for _ in range(_ATTEMPTS):
             found = await self._settled(request.function)
             last = await self.queries.last_published(found.record) if request.publish else None
-            change = decide_update_code(found.record, last, request, package, self._clock.now())
+            change = decide_update_code(found.record, last, request, package, self._clock.now(), self.limits)
             if await self._committed(change, found):
                 return change.answer
         raise update_in_progress(found.record.latest)
@@ -208,14 +215,14 @@ class FunctionsControlPlane:
         """UpdateFunctionConfiguration. Raises ResourceNotFoundException, InvalidParameterValueException,
         PreconditionFailedException, ResourceConflictException."""
         await self.queries.function(request.function)
-        check_settings(request.settings)
+        check_settings(request.settings, self.limits)
         await self._check_role(request.settings.role)
         for _ in range(_ATTEMPTS):
             found = await self._settled(request.function)
             attached = await self._attach(request)
             layers = None if attached is None else attached.layers
-            change = decide_update_configuration(found.record, request, self._clock.now(), layers)
-            if await self._committed(change, found, attached):
+            change = decide_update_configuration(found.record, request, self._clock.now(), layers, self.limits)
+            if await self._committed(change, found, _expected(attached)):
                 return change.answer
         raise update_in_progress(found.record.latest)
 
@@ -328,11 +335,11 @@ class FunctionsControlPlane:
         if not await self._role_check(role):
             raise InvalidParameterValueException("The role defined for the function cannot be assumed by Lambda.")
 
-    async def _commit(self, change: Change, revision: int, attached: AttachedLayers | None = None) -> None:
+    async def _commit(self, change: Change, revision: int, also: Sequence[StoreChange] = ()) -> None:
         function = change.record.function
         changes: list[StoreChange] = [
             Put(FUNCTIONS, function.key, change.record.to_document(), expect=revision),
-            *(attached.expected if attached is not None else ()),
+            *also,
         ]
         if change.published is not None:
             key = version_key(function, change.published.version)
@@ -345,9 +352,9 @@ class FunctionsControlPlane:
         if not is_settled(change.record.latest):
             self._settling.begin(function)
 
-    async def _committed(self, change: Change, found: StoredFunction, attached: AttachedLayers | None = None) -> bool:
+    async def _committed(self, change: Change, found: StoredFunction, also: Sequence[StoreChange] = ()) -> bool:
         try:
-            await self._commit(change, found.revision, attached)
+            await self._commit(change, found.revision, also)
         except ConflictError:
             return False
         return True
@@ -361,3 +368,7 @@ class FunctionsControlPlane:
 
     async def _all_digests(self) -> set[str]:
         return await self.queries.code_digests() | self._digests_in_use()
+
+
+def _expected(attached: AttachedLayers | None) -> Sequence[StoreChange]:
+    return () if attached is None else attached.expected

@@ -88,7 +88,7 @@ class ProvisionedConcurrency:
         qualifier = await self._published(reference)
         await self._attachments.change(PROVISIONED_CONCURRENCY, reference.function, qualifier, lambda _: None)
 
-    async def list(self, function: FunctionId, after: str | None, limit: int) -> ProvisionedPage:
+    async def list_configs(self, function: FunctionId, after: str | None, limit: int) -> ProvisionedPage:
         """Raises ResourceNotFoundException."""
         await self._queries.function(function)
         page = await self._attachments.page(PROVISIONED_CONCURRENCY, function, after, limit)

@@ -67,6 +67,7 @@ class CreateRequest:
     tags: Mapping[str, str] = field(default_factory=dict)
     publish: bool = False
     caller: Principal | None = None
+    code_signing_config_arn: str | None = None
 
 
 @dataclass(frozen=True, slots=True)

@@ -64,7 +64,7 @@ class CodeSigning:
         return {}
 
     async def list_code_signing_configs(self, ctx: RequestContext, params: Params) -> Params:
-        page = await self._signing.list(ctx.account, ctx.region, position(_LIST, params), page_size(params))
+        page = await self._signing.list_configs(ctx.account, ctx.region, position(_LIST, params), page_size(params))
         return continued({"CodeSigningConfigs": [_config(one) for one in page.configs]}, _LIST, page.following)
 
     async def put_function_code_signing_config(self, ctx: RequestContext, params: Params) -> Params:

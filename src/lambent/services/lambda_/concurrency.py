@@ -68,7 +68,7 @@ class Concurrency:
 
     async def list_provisioned_concurrency_configs(self, ctx: RequestContext, params: Params) -> Params:
         function = unqualified(ctx, params)
-        page = await self._provisioned.list(function, position(_LIST, params), page_size(params))
+        page = await self._provisioned.list_configs(function, position(_LIST, params), page_size(params))
         configs = [{"FunctionArn": function.qualified_arn(one.qualifier)} | _config(one) for one in page.configs]
         return continued({"ProvisionedConcurrencyConfigs": configs}, _LIST, page.following)
 

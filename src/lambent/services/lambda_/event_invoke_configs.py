@@ -46,7 +46,7 @@ class EventInvokeConfigs:
 
     async def list_function_event_invoke_configs(self, ctx: RequestContext, params: Params) -> Params:
         function = unqualified(ctx, params)
-        page = await self._configs.list(function, position(_LIST, params), page_size(params))
+        page = await self._configs.list_configs(function, position(_LIST, params), page_size(params))
         configs = [_config(function, one) for one in page.configs]
         return continued({"FunctionEventInvokeConfigs": configs}, _LIST, page.following)
 

@@ -56,7 +56,7 @@ class FunctionUrls:
 
     async def list_function_url_configs(self, ctx: RequestContext, params: Params) -> Params:
         function = unqualified(ctx, params)
-        page = await self._urls.list(function, position(_LIST, params), page_size(params))
+        page = await self._urls.list_urls(function, position(_LIST, params), page_size(params))
         configs = [
             _config(ctx, function, None if qualifier == LATEST else qualifier, url) for qualifier, url in page.urls
         ]

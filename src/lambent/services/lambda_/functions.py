@@ -54,6 +54,7 @@ class Functions:
                 tags=params.get("Tags", {}),
                 publish=params.get("Publish", False),
                 caller=ctx.principal,
+                code_signing_config_arn=params.get("CodeSigningConfigArn"),
             )
         )
         return function_configuration(answer, arn=function.arn)

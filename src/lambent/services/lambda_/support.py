@@ -77,7 +77,7 @@ SUPPORT: Final[Support] = {
         "PublishTo": _no(),
         "PackageType": Member(Effect.EFFECTIVE, "A function of type Image becomes Failed: images are not run yet."),
         "Tags": _YES,
-        "CodeSigningConfigArn": _no(),
+        "CodeSigningConfigArn": _idle("Stored: signatures are not verified yet."),
         "Architectures": _YES,
         "TenancyConfig": _no(),
     },

@@ -256,6 +256,18 @@ def test_signing_pages(client: Any, create: Create) -> None:
     client.delete_code_signing_config(CodeSigningConfigArn=arn)  # nobody uses it any more
 
 
+def test_created_with_a_signing_config(client: Any, create: Create) -> None:
+    arn = make_signing(client)["CodeSigningConfigArn"]
+    create("born-signed", CodeSigningConfigArn=arn)
+    assert client.get_function_code_signing_config(FunctionName="born-signed")["CodeSigningConfigArn"] == arn
+    client.delete_function(FunctionName="born-signed")
+    client.delete_code_signing_config(CodeSigningConfigArn=arn)
+    text = f"The Lambda code signing configuration {arn} can not be found."
+    refused = refusal(lambda: create("born-signed", CodeSigningConfigArn=arn))
+    assert refused == ("CodeSigningConfigNotFoundException", 404, text)
+    assert refusal(lambda: client.get_function(FunctionName="born-signed"))[0] == "ResourceNotFoundException"
+
+
 def test_enforcing_signatures_is_not_promised(client: Any) -> None:
     policies = {"UntrustedArtifactOnDeployment": "Enforce"}
     code, status, text = refusal(lambda: make_signing(client, CodeSigningPolicies=policies))

@@ -40,7 +40,6 @@ def test_every_member_of_the_model_has_its_row_or_rows(model: ServiceModel, oper
         ("CreateFunction", {"TenancyConfig": {"TenantIsolationMode": "PER_TENANT"}}, "TenancyConfig"),
         ("CreateFunction", {"DurableConfig": {"ExecutionTimeout": 1}}, "DurableConfig"),
         ("CreateFunction", {"CapacityProviderConfig": {"x": 1}}, "CapacityProviderConfig"),
-        ("CreateFunction", {"CodeSigningConfigArn": "arn"}, "CodeSigningConfigArn"),
         ("CreateFunction", {"Code": {"S3ObjectStorageMode": "REFERENCE"}}, "Code.S3ObjectStorageMode"),
         ("UpdateFunctionCode", {"SourceKMSKeyArn": "arn"}, "SourceKMSKeyArn"),
         ("PublishLayerVersion", {"Content": {"S3ObjectStorageMode": "REFERENCE"}}, "Content.S3ObjectStorageMode"),
