@@ -8,9 +8,12 @@ from __future__ import annotations
 import base64
 import json
 import os
+import signal
 import subprocess
 import sys
 from collections.abc import Callable
+from concurrent import futures
+from concurrent.futures import ThreadPoolExecutor
 from pathlib import Path
 from typing import Any
 
@@ -48,6 +51,12 @@ class Aws:
         return subprocess.run(
             command, cwd=self.directory, env=self._environ, capture_output=True, text=True, timeout=60, check=False
         )
+
+    def start(self, *arguments: str) -> subprocess.Popen[str]:
+        """A command that goes on. Host names are left as they are: stream-127.0.0.1 is none."""
+        command = [str(AWS), "--endpoint-url", self._url, *arguments]
+        environ = {**self._environ, "AWS_DISABLE_HOST_PREFIX_INJECTION": "true"}
+        return subprocess.Popen(command, cwd=self.directory, env=environ, stdout=subprocess.PIPE, text=True)
 
     def __call__(self, *arguments: str) -> Any:
         """What the command prints, decoded; None when it prints nothing. Fails when the command does."""
@@ -118,6 +127,26 @@ def test_a_function_from_creation_to_deletion(aws: Aws, newest: Callable[[str], 
     assert gone.stderr.strip() == f"An error occurred (ResourceNotFoundException) when {message}"
 
 
+def test_live_tail(aws: Aws, newest: Callable[[str], str], server: RunningServer) -> None:
+    source = "def handler(event, context):\n    print('line', event)\n"
+    server.deploy("cli-tail", {"app.py": source}, Runtime=newest("python"))
+    server.invoke("cli-tail", "before")
+    [group] = server.client("logs").describe_log_groups(logGroupNamePrefix="/aws/lambda/cli-tail")["logGroups"]
+    pattern = ("--log-event-filter-pattern", "line")
+    with aws.start("logs", "start-live-tail", "--log-group-identifiers", group["logGroupArn"], *pattern,
+                   "--region", "us-east-1") as process:  # fmt: skip
+        assert process.stdout is not None
+        with ThreadPoolExecutor(1) as pool:
+            line = pool.submit(process.stdout.readline)
+            for number in range(200):  # until the session is there
+                server.invoke("cli-tail", f"tail {number}")
+                if futures.wait([line], timeout=0.3).done:
+                    break
+            assert line.result(30).startswith("line tail ")
+        process.send_signal(signal.SIGINT)
+        process.wait(30)
+
+
 def test_the_log_of_a_function(aws: Aws, newest: Callable[[str], str]) -> None:
     aws.write("log.zip", zip_of({"app.py": "def handler(event, context):\n    print('line', event)\n"}))
     aws(
@@ -134,6 +163,8 @@ def test_the_log_of_a_function(aws: Aws, newest: Callable[[str], str]) -> None:
     assert words == ["INIT_START", *["START", "line", "END", "REPORT"] * 2]
     found = aws("logs", "filter-log-events", *group, "--filter-pattern", "line")["events"]
     assert [event["message"] for event in found] == ["line 1\n", "line 2\n"]
+    pattern = ("--filter-pattern", "[word=line, number>1]")
+    assert [event["message"] for event in aws("logs", "filter-log-events", *group, *pattern)["events"]] == ["line 2\n"]
     groups = ("logs", "describe-log-groups", "--log-group-name-prefix", "/aws/lambda/cli")
     assert "/aws/lambda/cli-log" in aws.text(*groups, "--query", "logGroups[].logGroupName")
     aws("lambda", "delete-function", "--function-name", "cli-log")

@@ -43,7 +43,11 @@ def client(options: Namespace, service: str) -> Any:
         or "us-east-1",
         endpoint_url=endpoint_url(options),
         config=ClientConfig(
-            read_timeout=READ_TIMEOUT_S, connect_timeout=5, retries={"total_max_attempts": 1}, tcp_keepalive=True
+            read_timeout=READ_TIMEOUT_S,
+            connect_timeout=5,
+            retries={"total_max_attempts": 1},
+            tcp_keepalive=True,
+            inject_host_prefix=False,  # stream-127.0.0.1 is no host
         ),
         **keys,
     )

@@ -9,8 +9,10 @@ import re
 import signal
 import subprocess
 import threading
+import time
 import zipfile
 from collections.abc import Callable, Iterator, Mapping
+from concurrent.futures import ThreadPoolExecutor
 from pathlib import Path
 from typing import Any
 
@@ -209,6 +211,57 @@ def test_logs_follow_what_comes(follower: queue.Queue[str], server: RunningServe
     while seen.count("got second\n") == 0:
         seen.append(follower.get(timeout=20))
     assert [line for line in seen if line.startswith("got")] == ["got first\n", "got second\n"]
+
+
+PRINTS_AND_WAITS = """
+import time
+def handler(event, context):
+    for number in range(4):
+        print("at", time.time())
+        time.sleep(0.5)
+    print("over")
+"""
+
+
+def test_a_followed_line_is_shown_while_the_function_runs(
+    command_line: list[str], environ: Mapping[str, str], server: RunningServer
+) -> None:
+    server.deploy("slow-printer", {"app.py": PRINTS_AND_WAITS}, Timeout=10)
+    server.invoke("slow-printer")
+    command = [*command_line, "logs", "slow-printer", "--follow", "--since", "0s"]
+    with subprocess.Popen(command, env=environ, stdout=subprocess.PIPE, text=True) as process:
+        assert process.stdout is not None
+        with ThreadPoolExecutor(1) as pool:
+            delays_ms: list[float] = []
+            while not delays_ms:  # an invocation during which it is up
+                invocation = pool.submit(server.invoke, "slow-printer")
+                for line in process.stdout:
+                    if line.startswith("at "):
+                        delays_ms.append((time.time() - float(line.split()[1])) * 1000)
+                        assert not invocation.done()
+                    if line == "over\n":
+                        break
+                invocation.result()
+        process.terminate()
+    print("shown after", [round(delay) for delay in delays_ms], "ms")
+
+
+def test_following_ends_with_a_word_when_the_server_stops(
+    command_line: list[str], environ: Mapping[str, str], make_server: Callable[..., RunningServer]
+) -> None:
+    server = make_server()
+    server.deploy("hello", {"app.py": "def handler(event, context): print('hello')"})
+    server.invoke("hello")
+    command = [*command_line, "logs", "hello", "--follow", "--endpoint-url", server.url]
+    with subprocess.Popen(command, env=environ, stdout=subprocess.PIPE, stderr=subprocess.PIPE, text=True) as process:
+        assert process.stdout is not None
+        assert process.stderr is not None
+        assert process.stdout.readline().startswith("INIT_START")
+        server.stop()
+        assert process.wait(20) == 1
+        error = process.stderr.read()
+    assert "no server answers" in error
+    assert len(error.splitlines()) == 1
 
 
 def test_list_as_json_is_what_the_api_says(lambent: Command, server: RunningServer, function: str) -> None:

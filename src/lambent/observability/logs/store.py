@@ -25,6 +25,9 @@ logger = logging.getLogger(__name__)
 
 _TARGETS_MAX = 10_000
 
+Follower = Callable[[str, Sequence[LogEvent], int], None]
+"""Called with the stream's name, the events as they were given to be written, and the time of arrival (epoch ms)."""
+
 
 class LogGroupNotFoundError(Exception):
     """There is no such log group."""
@@ -52,7 +55,7 @@ class LogStore:
         self._settings = settings or LogStoreSettings()
         self._groups: dict[LogGroupId, LogGroup] = {}
         self._targets: dict[LogStreamId, tuple[LogGroup, LogStream]] = {}  # the hot path's short cut
-        self._followers: dict[LogGroupId, list[Callable[[], None]]] = {}
+        self._followers: dict[LogGroupId, list[Follower]] = {}
         self._open: set[LogGroup] = set()  # groups that hold a file descriptor
         self._dropped_unsaid = 0
 
@@ -101,8 +104,8 @@ class LogStore:
             self._make_room(group)
         group.append(log_stream, events, now_ms, message_bytes)
         if self._followers:
-            for wake in tuple(self._followers.get(group.id, ())):
-                wake()
+            for follower in tuple(self._followers.get(group.id, ())):
+                follower(log_stream.name, events, now_ms)
 
     def now_ms(self) -> int:
         """The clock, in epoch milliseconds."""
@@ -179,19 +182,19 @@ class LogStore:
             raise LogGroupNotFoundError(group.name)
         return page
 
-    def subscribe(self, group: LogGroupId, callback: Callable[[], None]) -> Callable[[], None]:
-        """Call back after every append to a group (which need not exist yet), from within the append: do no more than
-        wake somebody. Returns what ends it."""
+    def follow(self, group: LogGroupId, callback: Follower) -> Callable[[], None]:
+        """Call back after every append to a group (which need not exist yet), from within the append: do little, and
+        keep little. Returns what ends it."""
         self._followers.setdefault(group, []).append(callback)
 
-        def unsubscribe() -> None:
+        def unfollow() -> None:
             callbacks = self._followers.get(group, [])
             if callback in callbacks:
                 callbacks.remove(callback)
             if not callbacks:
                 self._followers.pop(group, None)
 
-        return unsubscribe
+        return unfollow
 
     # Inside
 

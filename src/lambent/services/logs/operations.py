@@ -8,6 +8,7 @@ from lambent.model.limits import MIB
 from lambent.observability.logs.store import LogStore
 from lambent.services.logs.events import LogEvents
 from lambent.services.logs.groups import LogGroups
+from lambent.services.logs.live_tail import LiveTails
 from lambent.services.logs.streams import LogStreams
 from lambent.services.logs.tags import Tags
 from lambent.store.api import Store
@@ -31,6 +32,7 @@ def operations(log_store: LogStore, store: Store) -> Operations:
     groups = LogGroups(log_store, store)
     streams = LogStreams(log_store)
     events = LogEvents(log_store, store)
+    live_tails = LiveTails(log_store)
     tags = Tags(log_store, store)
     return {
         "CreateLogGroup": groups.create_log_group,
@@ -44,6 +46,7 @@ def operations(log_store: LogStore, store: Store) -> Operations:
         "PutLogEvents": events.put_log_events,
         "GetLogEvents": events.get_log_events,
         "FilterLogEvents": events.filter_log_events,
+        "StartLiveTail": live_tails.start_live_tail,
         "TagResource": tags.tag_resource,
         "UntagResource": tags.untag_resource,
         "ListTagsForResource": tags.list_tags_for_resource,

@@ -51,6 +51,9 @@ SUPPORT: Final[Support] = {
         "interleaved": without_effect("Events are always interleaved, as on AWS."),
         "unmask": _NOTHING_MASKED,
     },
+    "StartLiveTail": effective(
+        "logGroupIdentifiers", "logStreamNames", "logStreamNamePrefixes", "logEventFilterPattern"
+    ),
     "TagResource": effective("resourceArn", "tags"),
     "UntagResource": effective("resourceArn", "tagKeys"),
     "ListTagsForResource": effective("resourceArn"),

@@ -256,7 +256,7 @@ async def test_readers_go_on_while_a_writer_writes(tmp_path: Path) -> None:
     store = LogStore(tmp_path, ManualClock(), SMALL)
     await store.start()
     woken = asyncio.Event()
-    end = store.subscribe(group_id(), woken.set)
+    end = store.follow(group_id(), lambda stream, events, ingestion_ms: woken.set())
     seen: list[str] = []
 
     async def follow() -> None:
