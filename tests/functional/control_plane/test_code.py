@@ -4,16 +4,16 @@ from __future__ import annotations
 
 import asyncio
 import hashlib
-from collections.abc import Callable
+from collections.abc import Awaitable, Callable
 from typing import Any
 
 import pytest
 
 from lambent.control_plane.functions import FunctionsControlPlane, Settings
 from lambent.control_plane.requests import CreateRequest, UpdateCodeRequest
-from lambent.model import limits
 from lambent.model.arn import FunctionId
 from lambent.model.errors import CodeStorageExceededException, InvalidParameterValueException
+from lambent.model.limits import Limits
 from lambent.packaging.code_store import CodeStorageFullError, CodeStore
 
 Create = Callable[..., CreateRequest]
@@ -128,13 +128,12 @@ async def test_refused_code_changes_nothing(
 
 
 async def test_the_accounts_storage_is_limited(
-    plane: FunctionsControlPlane,
+    start: Callable[..., Awaitable[FunctionsControlPlane]],
     function: FunctionId,
     create_request: Create,
     make_zip: Callable[[str], bytes],
-    monkeypatch: pytest.MonkeyPatch,
 ) -> None:
-    monkeypatch.setattr(limits, "CODE_STORAGE_MAX_BYTES", 5)
+    plane = await start(Settings(settle_delay_s=0.001, limits=Limits(code_storage_max_bytes=5)))
     await plane.create(create_request("one"))
     with pytest.raises(CodeStorageExceededException, match="Code storage limit exceeded"):
         await plane.update_code(UpdateCodeRequest(function, make_zip("three")))
