@@ -127,6 +127,32 @@ def test_a_function_from_creation_to_deletion(aws: Aws, newest: Callable[[str], 
     assert gone.stderr.strip() == f"An error occurred (ResourceNotFoundException) when {message}"
 
 
+def test_the_settings_of_a_function(aws: Aws, newest: Callable[[str], str]) -> None:
+    aws.write("set.zip", zip_of({"app.py": "def handler(event, context):\n    return event\n"}))
+    function = ("--function-name", "cli-set")
+    aws(
+        "lambda", "create-function", *function, "--runtime", newest("python"), "--role", ROLE,
+        "--handler", "app.handler", "--zip-file", "fileb://set.zip", "--publish",
+    )  # fmt: skip
+    aws("lambda", "wait", "published-version-active", *function, "--qualifier", "1")
+    reserved = ("lambda", "put-function-concurrency", *function, "--reserved-concurrent-executions")
+    assert aws(*reserved, "0") == {"ReservedConcurrentExecutions": 0}
+    assert aws("lambda", "get-function", *function)["Concurrency"] == {"ReservedConcurrentExecutions": 0}
+    aws("lambda", "delete-function-concurrency", *function)
+
+    url = aws("lambda", "create-function-url-config", *function, "--auth-type", "NONE", "--cors", "AllowOrigins=*")
+    assert aws("lambda", "get-function-url-config", *function)["FunctionUrl"] == url["FunctionUrl"]
+    aws("lambda", "put-function-event-invoke-config", *function, "--maximum-retry-attempts", "0")
+    configs = aws("lambda", "list-function-event-invoke-configs", *function)["FunctionEventInvokeConfigs"]
+    assert [config["MaximumRetryAttempts"] for config in configs] == [0]
+    source = ("--event-source-arn", "arn:aws:sqs:eu-west-1:000000000000:queue")
+    mapping = aws("lambda", "create-event-source-mapping", *function, *source)
+    listed = aws("lambda", "list-event-source-mappings", *function)["EventSourceMappings"]
+    assert [(one["UUID"], one["State"]) for one in listed] == [(mapping["UUID"], "Disabled")]
+    aws("lambda", "delete-event-source-mapping", "--uuid", mapping["UUID"])
+    aws("lambda", "delete-function", *function)
+
+
 def test_live_tail(aws: Aws, newest: Callable[[str], str], server: RunningServer) -> None:
     source = "def handler(event, context):\n    print('line', event)\n"
     server.deploy("cli-tail", {"app.py": source}, Runtime=newest("python"))
