@@ -141,7 +141,7 @@ def _described(group: LogGroup, settings: GroupSettings, *, brief: bool) -> Para
     if settings.retention_days is not None:
         entry["retentionInDays"] = settings.retention_days
     return entry | {
-        "metricFilterCount": 0,
+        "metricFilterCount": settings.metric_filters,
         "storedBytes": group.stored_bytes,
         "logGroupClass": settings.log_group_class,
         "logGroupArn": group.id.arn,

@@ -9,6 +9,7 @@ from lambent.observability.logs.store import LogStore
 from lambent.services.logs.events import LogEvents
 from lambent.services.logs.groups import LogGroups
 from lambent.services.logs.live_tail import LiveTails
+from lambent.services.logs.metric_filters import MetricFilterOperations
 from lambent.services.logs.streams import LogStreams
 from lambent.services.logs.tags import Tags
 from lambent.store.api import Store
@@ -32,6 +33,7 @@ def operations(log_store: LogStore, store: Store) -> Operations:
     groups = LogGroups(log_store, store)
     streams = LogStreams(log_store)
     events = LogEvents(log_store, store)
+    metric_filters = MetricFilterOperations(log_store, store)
     live_tails = LiveTails(log_store)
     tags = Tags(log_store, store)
     return {
@@ -46,6 +48,10 @@ def operations(log_store: LogStore, store: Store) -> Operations:
         "PutLogEvents": events.put_log_events,
         "GetLogEvents": events.get_log_events,
         "FilterLogEvents": events.filter_log_events,
+        "PutMetricFilter": metric_filters.put_metric_filter,
+        "DeleteMetricFilter": metric_filters.delete_metric_filter,
+        "DescribeMetricFilters": metric_filters.describe_metric_filters,
+        "TestMetricFilter": metric_filters.test_metric_filter,
         "StartLiveTail": live_tails.start_live_tail,
         "TagResource": tags.tag_resource,
         "UntagResource": tags.untag_resource,

@@ -22,6 +22,7 @@ class GroupSettings:
     retention_days: int | None
     tags: dict[str, str]
     log_group_class: str
+    metric_filters: int = 0
 
     def expired_before_ms(self, now_ms: int) -> int:
         """Events older than this have passed the retention and are no longer shown."""
@@ -30,7 +31,10 @@ class GroupSettings:
 
 def _parse(document: dict[str, Any]) -> GroupSettings:
     return GroupSettings(
-        document.get("retentionInDays"), document.get("tags", {}), document.get("logGroupClass", "STANDARD")
+        document.get("retentionInDays"),
+        document.get("tags", {}),
+        document.get("logGroupClass", "STANDARD"),
+        len(document.get("metricFilters", {})),
     )
 
 

@@ -51,6 +51,17 @@ SUPPORT: Final[Support] = {
         "interleaved": without_effect("Events are always interleaved, as on AWS."),
         "unmask": _NOTHING_MASKED,
     },
+    "PutMetricFilter": {
+        **effective("logGroupName", "filterName", "filterPattern", "metricTransformations"),
+        "applyOnTransformedLogs": without_effect("There are no log transformers."),
+        "fieldSelectionCriteria": without_effect("Every event of the group is looked at."),
+        "emitSystemFieldDimensions": without_effect("There is one account and region in a log group."),
+    },
+    "DeleteMetricFilter": effective("logGroupName", "filterName"),
+    "DescribeMetricFilters": effective(
+        "logGroupName", "filterNamePrefix", "metricName", "metricNamespace", "limit", "nextToken"
+    ),
+    "TestMetricFilter": effective("filterPattern", "logEventMessages"),
     "StartLiveTail": effective(
         "logGroupIdentifiers", "logStreamNames", "logStreamNamePrefixes", "logEventFilterPattern"
     ),
