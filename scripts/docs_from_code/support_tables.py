@@ -34,7 +34,7 @@ def _registered() -> dict[str, Operations]:
     return {
         "lambda": lambda_.operations(part, part, part),
         "logs": logs.operations(part, part),
-        "iam": iam.operations(part),
+        "iam": iam.operations(part, part),
         "sts": sts.operations(part, part, part),
     }
 

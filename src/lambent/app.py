@@ -185,7 +185,7 @@ class App:
         self._services = [
             lambda_service(control_plane, frontend, downloads),
             logs_service(logs, store),
-            iam_service(entities),
+            iam_service(entities, callers),
             sts_service(entities, sessions, callers),
         ]
         authenticate: Authenticate = (

@@ -125,7 +125,7 @@ class _Running:
             policy = VerifySignatures(identities, sessions)
         elif self._auth != "none":
             policy = VerifyEnvironment(sessions, self._auth)
-        definitions = [iam.definition(entities), sts.definition(entities, sessions, callers)]
+        definitions = [iam.definition(entities, callers), sts.definition(entities, sessions, callers)]
         authoriser: Authoriser | None = None
         audit = AuditLog(self._data / "audit")
         if self._enforce:

@@ -5,16 +5,17 @@ from __future__ import annotations
 from lambent.aws.context import Operations
 from lambent.aws.service import ServiceDefinition
 from lambent.iam.entities import IamEntities
-from lambent.services.iam import access_keys, account, policies, roles, users
+from lambent.iam.policy_sources import PolicySource
+from lambent.services.iam import access_keys, account, policies, roles, simulation, users
 from lambent.services.iam.holder_policies import policy_operations, tag_and_boundary_operations
 
 
-def definition(entities: IamEntities) -> ServiceDefinition:
+def definition(entities: IamEntities, callers: PolicySource) -> ServiceDefinition:
     """The service, for the request chain."""
-    return ServiceDefinition("iam", operations(entities))
+    return ServiceDefinition("iam", operations(entities, callers))
 
 
-def operations(entities: IamEntities) -> Operations:
+def operations(entities: IamEntities, callers: PolicySource) -> Operations:
     """Operation name → handler."""
     managed = entities.policies
     return {
@@ -28,4 +29,5 @@ def operations(entities: IamEntities) -> Operations:
         **policies.operations(entities),
         **access_keys.operations(entities),
         **account.operations(entities),
+        **simulation.operations(entities, callers),
     }

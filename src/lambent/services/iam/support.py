@@ -4,11 +4,27 @@ from __future__ import annotations
 
 from typing import Final
 
-from lambent.aws.support import Member, Support, effective, without_effect
+from lambent.aws.support import Member, Support, effective, refused, without_effect
 
 _PAGE: Final = effective("Marker", "MaxItems")
 _ALL_AT_ONCE: Final = without_effect("The answer always fits on one page.")
 _ONE_PAGE: Final = {"Marker": _ALL_AT_ONCE, "MaxItems": _ALL_AT_ONCE}
+
+_SIMULATION: Final = {
+    **effective(
+        "PolicyInputList",
+        "PermissionsBoundaryPolicyInputList",
+        "ActionNames",
+        "ResourceArns",
+        "ResourcePolicy",
+        "ResourceOwner",
+        "CallerArn",
+        "ContextEntries",
+    ),
+    "OrderedOrganizationPolicyInputList": refused("Policies of organizations are not evaluated."),
+    "ResourceHandlingOption": without_effect("It is for EC2's actions."),
+    **_PAGE,
+}
 
 
 def _policies_of(noun: str) -> dict[str, dict[str, Member]]:
@@ -93,4 +109,8 @@ SUPPORT: Final[Support] = {
     "GetAccountSummary": {},
     "GetAccountAuthorizationDetails": {**effective("Filter"), **_ONE_PAGE},
     "ListAccountAliases": _ONE_PAGE,
+    "SimulateCustomPolicy": _SIMULATION,
+    "SimulatePrincipalPolicy": {**effective("PolicySourceArn"), **_SIMULATION},
+    "GetContextKeysForCustomPolicy": effective("PolicyInputList"),
+    "GetContextKeysForPrincipalPolicy": effective("PolicySourceArn", "PolicyInputList"),
 }
