@@ -73,13 +73,6 @@ class Concurrency:
 
     async def reserve(self, function: FunctionId, executions: int) -> None:
         """PutFunctionConcurrency. Raises ResourceNotFoundException, InvalidParameterValueException."""
-        provisioned = await self._attachments.page(PROVISIONED_CONCURRENCY, function)
-        total = sum(one.value["requested"] for one in provisioned.attachments)
-        if executions < total:
-            raise InvalidParameterValueException(
-                f"ReservedConcurrentExecutions {executions} should not be lower than function's total provisioned "
-                f"concurrency [{total}]."
-            )
         await self._change(function, executions)
 
     async def release(self, function: FunctionId) -> None:
@@ -101,10 +94,20 @@ class Concurrency:
             if executions is None:
                 after = before.without(function.name)
             else:
+                await self._check_provisioned(function, executions)
                 after = before.with_reserved(function.name, executions)
             if await committed(self._store, [touched(found), _stored(function, after, revision)]):
                 return
         raise update_in_progress(found.record.latest)
+
+    async def _check_provisioned(self, function: FunctionId, executions: int) -> None:
+        provisioned = await self._attachments.page(PROVISIONED_CONCURRENCY, function)
+        total = sum(one.value["requested"] for one in provisioned.attachments)
+        if executions < total:
+            raise InvalidParameterValueException(
+                f"ReservedConcurrentExecutions {executions} should not be lower than function's total provisioned "
+                f"concurrency [{total}]."
+            )
 
     async def _read(self, account: AccountId, region: Region) -> tuple[Shares, int]:
         stored = await self._store.get(FUNCTION_CONCURRENCY, f"{account}/{region}")

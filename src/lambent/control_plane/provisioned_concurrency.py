@@ -7,6 +7,7 @@ wait for it understand.
 
 from __future__ import annotations
 
+from collections.abc import Sequence
 from dataclasses import dataclass
 from typing import Any, Final
 
@@ -23,7 +24,7 @@ from lambent.model.errors import (
     ResourceNotFoundException,
 )
 from lambent.model.function import is_version_number
-from lambent.store.api import PROVISIONED_CONCURRENCY
+from lambent.store.api import PROVISIONED_CONCURRENCY, Change
 
 FAILED: Final = "FAILED"
 NOT_ALLOCATED: Final = "Lambent does not keep provisioned environments yet: nothing was allocated."
@@ -63,14 +64,20 @@ class ProvisionedConcurrency:
         """Raises ResourceNotFoundException, ResourceConflictException, InvalidParameterValueException."""
         qualifier = reference.qualifier or LATEST
         if qualifier == LATEST:
-            raise InvalidParameterValueException(
-                "Provisioned Concurrency Configs cannot be applied to unpublished function versions."
-            )
-        await self._check_owner(reference)
-        await self._check_share(reference.function, qualifier, requested)
+            raise _unpublished()
+
+        async def check() -> Sequence[Change]:
+            """Holds as long as the function is not touched, and every change that matters here touches it."""
+            await self._check_owner(reference)
+            await self._check_share(reference.function, qualifier, requested)
+            return ()
+
+        await check()
         config = ProvisionedConfig(qualifier, requested, self._clock.now())
         document = {"requested": requested, "modified": config.modified}
-        await self._attachments.change(PROVISIONED_CONCURRENCY, reference.function, qualifier, lambda _: document)
+        await self._attachments.change(
+            PROVISIONED_CONCURRENCY, reference.function, qualifier, lambda _: document, also=check
+        )
         return config
 
     async def get(self, reference: FunctionReference) -> ProvisionedConfig:
@@ -107,6 +114,8 @@ class ProvisionedConcurrency:
         """A version has provisioned concurrency of its own or through one alias, never both."""
         function, qualifier = reference.function, reference.qualifier or LATEST
         _, version = await self._queries.resolve(reference)
+        if version.is_latest:
+            raise _unpublished()
         others = [
             one.qualifier
             for one in (await self._attachments.page(PROVISIONED_CONCURRENCY, function)).attachments
@@ -157,6 +166,12 @@ class ProvisionedConcurrency:
                 f"its minimum value of [{shares.unreserved_minimum}].",
                 Type=None,
             )
+
+
+def _unpublished() -> InvalidParameterValueException:
+    return InvalidParameterValueException(
+        "Provisioned Concurrency Configs cannot be applied to unpublished function versions."
+    )
 
 
 def _config(qualifier: str, stored: dict[str, Any]) -> ProvisionedConfig:

@@ -15,7 +15,12 @@ from lambent.control_plane.attachments import TABLES
 from lambent.control_plane.concurrency import Shares
 from lambent.control_plane.event_invoke_configs import EventInvokeSettings
 from lambent.control_plane.functions import FunctionsControlPlane
-from lambent.control_plane.requests import CreateRequest, PublishRequest
+from lambent.control_plane.requests import (
+    ConfigurationSettings,
+    CreateRequest,
+    PublishRequest,
+    UpdateConfigurationRequest,
+)
 from lambent.model.arn import FunctionId, FunctionReference
 from lambent.model.errors import (
     InvalidParameterValueException,
@@ -62,19 +67,22 @@ def create_url(plane: FunctionsControlPlane, function: FunctionId) -> Coroutine[
     return plane.function_urls.create(FunctionReference(function, None), "NONE", None, None)
 
 
-def provision(qualifier: str) -> Work:
+def provision(qualifier: str, executions: int = 1) -> Work:
     def work(plane: FunctionsControlPlane, function: FunctionId) -> Coroutine[Any, Any, object]:
-        return plane.provisioned_concurrency.put(FunctionReference(function, qualifier), 1)
+        return plane.provisioned_concurrency.put(FunctionReference(function, qualifier), executions)
 
     return work
 
 
-def reserve(plane: FunctionsControlPlane, function: FunctionId) -> Coroutine[Any, Any, object]:
-    return plane.concurrency.reserve(function, 5)
+def reserve(executions: int) -> Work:
+    def work(plane: FunctionsControlPlane, function: FunctionId) -> Coroutine[Any, Any, object]:
+        return plane.concurrency.reserve(function, executions)
+
+    return work
 
 
 def delete_version(plane: FunctionsControlPlane, function: FunctionId) -> Coroutine[Any, Any, object]:
-    return plane.delete_version(function, "1")
+    return plane.delete_version(function, "2")
 
 
 def delete_alias(plane: FunctionsControlPlane, function: FunctionId) -> Coroutine[Any, Any, object]:
@@ -86,20 +94,24 @@ def delete(plane: FunctionsControlPlane, function: FunctionId) -> Coroutine[Any,
 
 
 RACES: list[tuple[Work, Work, type[ServiceError] | None]] = [
-    (configure("1"), delete_version, ResourceNotFoundException),
-    (provision("1"), delete_version, ResourceNotFoundException),
-    (delete_version, configure("1"), None),
+    (configure("2"), delete_version, ResourceNotFoundException),
+    (provision("2"), delete_version, ResourceNotFoundException),
+    (delete_version, configure("2"), None),
     (configure("old"), delete_alias, ResourceNotFoundException),
-    (delete_alias, provision("old"), None),
+    (delete_alias, configure("old"), None),
+    (provision("1"), provision("live"), ResourceConflictException),
+    (provision("live"), provision("1"), ResourceConflictException),
+    (provision("1", 3), reserve(2), InvalidParameterValueException),
+    (reserve(2), provision("1", 3), InvalidParameterValueException),
     (configure(None), delete, ResourceNotFoundException),
     (configure("1"), delete, ResourceNotFoundException),
     (create_url, delete, ResourceNotFoundException),
     (create_url, create_url, ResourceConflictException),
-    (reserve, delete, ResourceNotFoundException),
+    (reserve(5), delete, ResourceNotFoundException),
     (delete, configure("old"), None),
     (delete, create_url, None),
-    (delete, reserve, None),
-    (configure(None), reserve, None),
+    (delete, reserve(5), None),
+    (configure(None), reserve(5), None),
 ]
 
 
@@ -115,7 +127,10 @@ async def test_the_slow_one_decides_again(
 ) -> None:
     await plane.create(create_request())
     await plane.publish(PublishRequest(function))
+    await plane.update_configuration(UpdateConfigurationRequest(function, ConfigurationSettings(timeout_s=9)))
+    await plane.publish(PublishRequest(function))
     await plane.aliases.create(CreateAliasRequest(function, "old", "$LATEST"))
+    await plane.aliases.create(CreateAliasRequest(function, "live", "1"))
     store.first = lambda: fast(plane, function)
     if error is None:
         await slow(plane, function)
@@ -125,7 +140,7 @@ async def test_the_slow_one_decides_again(
     assert store.overtaken == 1
     exists = bool(await store.scan(FUNCTIONS, ""))
     owners = {"$LATEST"} if exists else set()
-    owners |= {"1"} if await store.scan(VERSIONS, "") else set()
+    owners |= {str(record.value["version"]) for record in await store.scan(VERSIONS, "")}
     owners |= {stored.alias.name for stored in await plane.queries.aliases(function)}
     for table in TABLES:
         assert {record.key.split("/")[3] for record in await store.scan(table, "")} <= owners, table

@@ -232,6 +232,12 @@ PROVISIONED: list[tuple[str, int, str, str]] = [
             "minimum value of [100]."
         ),
     ),
+    (
+        "latest",
+        1,
+        "InvalidParameterValueException",
+        "Provisioned Concurrency Configs cannot be applied to unpublished function versions.",
+    ),
     ("9", 1, "ResourceNotFoundException", "Function not found: {arn}:9"),
     ("nobody", 1, "ResourceNotFoundException", "Function not found: {arn}:nobody"),
 ]
@@ -242,6 +248,7 @@ def test_what_cannot_be_provisioned(
     mine: Any, create: Create, qualifier: str, executions: int, code: str, text: str
 ) -> None:
     create("unprovisioned", using=mine, Publish=True)
+    mine.create_alias(FunctionName="unprovisioned", Name="latest", FunctionVersion="$LATEST")
     refused = refusal(lambda: provision(mine, "unprovisioned", qualifier, executions))
     assert (refused[0], refused[2]) == (code, text.format(arn=f"{ARN}unprovisioned"))
     mine.delete_function(FunctionName="unprovisioned")
