@@ -98,8 +98,9 @@ def _simulated(
     keys: Mapping[str, tuple[str, ...]],
     types: Mapping[str, str],
 ) -> Params:
-    if params.get("OrderedOrganizationPolicyInputList"):
-        raise ServiceError("NotImplemented", "Lambent does not evaluate policies of organizations.", status=501)
+    refused = [name for name in ("OrderedOrganizationPolicyInputList", "PolicyExclusionList") if params.get(name)]
+    if refused:
+        raise ServiceError("NotImplemented", f"Lambent does not implement {', '.join(refused)}.", status=501)
     given = {
         entry["ContextKeyName"].lower(): tuple(entry.get("ContextKeyValues", []))
         for entry in params.get("ContextEntries") or []

@@ -21,7 +21,6 @@ _SIMULATION: Final = {
         "CallerArn",
         "ContextEntries",
     ),
-    "OrderedOrganizationPolicyInputList": refused("Policies of organizations are not evaluated."),
     "ResourceHandlingOption": without_effect("It is for EC2's actions."),
     **_PAGE,
 }
@@ -109,8 +108,15 @@ SUPPORT: Final[Support] = {
     "GetAccountSummary": {},
     "GetAccountAuthorizationDetails": {**effective("Filter"), **_ONE_PAGE},
     "ListAccountAliases": _ONE_PAGE,
-    "SimulateCustomPolicy": _SIMULATION,
-    "SimulatePrincipalPolicy": {**effective("PolicySourceArn"), **_SIMULATION},
+    "SimulateCustomPolicy": {
+        **_SIMULATION,
+        "OrderedOrganizationPolicyInputList": refused("Policies of organizations are not evaluated."),
+    },
+    "SimulatePrincipalPolicy": {
+        **effective("PolicySourceArn"),
+        **_SIMULATION,
+        "PolicyExclusionList": refused("Every policy of the principal takes part."),
+    },
     "GetContextKeysForCustomPolicy": effective("PolicyInputList"),
     "GetContextKeysForPrincipalPolicy": effective("PolicySourceArn", "PolicyInputList"),
 }
