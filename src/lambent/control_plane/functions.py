@@ -52,6 +52,7 @@ from lambent.model.clock import Clock
 from lambent.model.errors import (
     InvalidParameterValueException,
     ResourceConflictException,
+    ServiceError,
 )
 from lambent.model.function import FunctionVersion, version_key, versions_prefix
 from lambent.model.limits import AWS_LIMITS, Limits
@@ -173,6 +174,13 @@ class FunctionsControlPlane:
         await self._attach(request)
         await self.code_signing.attachment(request.function, request.code_signing_config_arn)
         package = await self._add(request.function, request.code)
+        try:
+            return await self._create(request, package)
+        except ServiceError:
+            self._collector.want()
+            raise
+
+    async def _create(self, request: CreateRequest, package: StoredPackage) -> FunctionVersion:
         for _ in range(_ATTEMPTS):
             attached = await self._attach(request)
             layers = None if attached is None else attached.layers
@@ -181,7 +189,6 @@ class FunctionsControlPlane:
             try:
                 await self._commit(change, 0, [*_expected(attached), *signing])
             except ConflictError:
-                self._collector.want()
                 if await self.queries.find(request.function) is not None:
                     raise already_exists(request) from None
                 continue  # one of the layers, or the code signing configuration, is gone or another

@@ -1,0 +1,20 @@
+"""A quota that an operator raised reaches as far as the environment."""
+
+from __future__ import annotations
+
+from collections.abc import Callable
+
+import pytest
+
+from lambent.testing.server import RunningServer
+
+pytestmark = pytest.mark.root
+
+
+def test_more_memory_than_aws_gives(make_server: Callable[..., RunningServer]) -> None:
+    server = make_server("--limits", "memory_max_mb=20480,timeout_max_s=1800")
+    source = "def handler(event, context): return [context.memory_limit_in_mb, context.get_remaining_time_in_millis()]"
+    server.deploy("large", {"app.py": source}, MemorySize=10241, Timeout=1800)
+    memory, remaining_ms = server.invoke("large").payload
+    assert int(memory) == 10241
+    assert 1_700_000 < remaining_ms <= 1_800_000
