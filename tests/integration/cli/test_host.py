@@ -21,8 +21,8 @@ Command = Callable[..., subprocess.CompletedProcess[str]]
 def shared() -> str:
     """The runtimes directory of the tests."""
     directory = os.environ.get("LAMBENT_RUNTIMES_DIR")
-    if directory is None:
-        pytest.skip("no runtimes are installed for tests: run scripts/test-runtimes")
+    if directory is None or not Path(directory, "nodejs22.x").is_dir():
+        pytest.skip("the runtimes for tests are not installed: run scripts/test-runtimes")
     return directory
 
 
