@@ -8,6 +8,7 @@ import pytest
 
 from lambent.control_plane.states import (
     ACTIVE,
+    FAILED,
     PENDING,
     TRANSITIONS,
     UPDATE_FAILED,
@@ -32,6 +33,7 @@ EVERY_STATUS = list(itertools.product(State, [None, *LastUpdateStatus]))
         (ACTIVE, FunctionEvent.UPDATE, UPDATING),
         (UPDATING, FunctionEvent.SETTLED, ACTIVE),
         (UPDATE_FAILED, FunctionEvent.UPDATE, UPDATING),
+        (PENDING, FunctionEvent.REFUSED, FAILED),
     ],
 )
 def test_what_can_happen(record: FunctionRecord, status: Status, event: FunctionEvent, target: Status) -> None:
