@@ -10,6 +10,8 @@ from markdown import code, table
 
 from lambent.aws.context import Operations
 from lambent.aws.support import Effect, Member, Support
+from lambent.services.cloudwatch import operations as cloudwatch
+from lambent.services.cloudwatch import support as cloudwatch_support
 from lambent.services.iam import operations as iam
 from lambent.services.iam import support as iam_support
 from lambent.services.lambda_ import operations as lambda_
@@ -19,10 +21,17 @@ from lambent.services.logs import support as logs_support
 from lambent.services.sts import operations as sts
 from lambent.services.sts import support as sts_support
 
-_TITLES = {"lambda": "AWS Lambda", "logs": "Amazon CloudWatch Logs", "iam": "AWS IAM", "sts": "AWS STS"}
+_TITLES = {
+    "lambda": "AWS Lambda",
+    "logs": "Amazon CloudWatch Logs",
+    "cloudwatch": "Amazon CloudWatch",
+    "iam": "AWS IAM",
+    "sts": "AWS STS",
+}
 _SUPPORT: dict[str, Support] = {
     "lambda": lambda_support.SUPPORT,
     "logs": logs_support.SUPPORT,
+    "cloudwatch": cloudwatch_support.SUPPORT,
     "iam": iam_support.SUPPORT,
     "sts": sts_support.SUPPORT,
 }
@@ -34,6 +43,7 @@ def _registered() -> dict[str, Operations]:
     return {
         "lambda": lambda_.operations(part, part, part),
         "logs": logs.operations(part, part),
+        "cloudwatch": cloudwatch.operations(part),
         "iam": iam.operations(part, part),
         "sts": sts.operations(part, part, part),
     }

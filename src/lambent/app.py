@@ -42,7 +42,11 @@ from lambent.invoke.upkeep import Upkeep
 from lambent.model.clock import Clock, SystemClock
 from lambent.model.execution import RoleCredentials
 from lambent.observability.logs.store import LogStore
+from lambent.observability.metrics.invocations import InvocationMetrics
+from lambent.observability.metrics.store import MetricStore
 from lambent.packaging.code_store import CodeStore
+from lambent.services.cloudwatch import access as cloudwatch_access
+from lambent.services.cloudwatch.operations import definition as cloudwatch_service
 from lambent.services.iam import access as iam_access
 from lambent.services.iam.operations import definition as iam_service
 from lambent.services.lambda_ import access as lambda_access
@@ -130,6 +134,9 @@ class App:
         await logs.start()
         stack.push_async_callback(logs.close)
         self._run_until_stopped(keep_retention(logs, store, self.clock), "keep log retention")
+        metrics = MetricStore(data.metrics, self.clock)
+        await metrics.start()
+        stack.push_async_callback(metrics.close)
         code = CodeStore(data.code, unzipped_max_bytes=config.limits.unzipped_max_bytes)
         await code.start()
         stack.push_async_callback(code.close)
@@ -177,7 +184,9 @@ class App:
         counting = Counting(config.account_concurrency)
         reservations = Reservations(store, counting)
         stack.callback(reservations.close)
-        frontend = Frontend(directory, counting, pools, reservations)
+        invocations = InvocationMetrics(self.clock, counting)
+        metrics.add_source(invocations)
+        frontend = Frontend(directory, counting, pools, reservations, invocations)
 
         downloads = download.CodeDownloads(await download.load_secret(store), code)
         stack.push_async_callback(downloads.handler.close)
@@ -185,6 +194,7 @@ class App:
         self._services = [
             lambda_service(control_plane, frontend, downloads),
             logs_service(logs, store),
+            cloudwatch_service(metrics),
             iam_service(entities, callers),
             sts_service(entities, sessions, callers),
         ]
@@ -222,6 +232,7 @@ class App:
         rules = {
             "lambda": lambda_access.RULES,
             "logs": logs_access.RULES,
+            "cloudwatch": cloudwatch_access.RULES,
             "iam": iam_access.rules(entities),
             "sts": sts_access.RULES,
         }

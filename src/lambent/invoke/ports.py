@@ -1,9 +1,10 @@
 """What the data plane needs of a worker, and what it tells an observer.
 
-A worker on another machine is a second implementation, not a rewrite. Contract of a worker: every call returns at once; what happened is told later, on the event loop, through `WorkerEvents` and the
-`done` callback. For each `start_environment` there is, after any number of `environment_ready`, exactly one
-`environment_ended`; for each `invoke` exactly one `done`, before the `environment_ended` of its environment. An
-environment is ready before its first invocation and again after each one, when its runtime asks for the next.
+A worker on another machine is a second implementation, not a rewrite. Contract of a worker: every call returns at
+once; what happened is told later, on the event loop, through `WorkerEvents` and the `done` callback. For each
+`start_environment` there is, after any number of `environment_ready`, exactly one `environment_ended`; for each
+`invoke` exactly one `done`, before the `environment_ended` of its environment. An environment is ready before its
+first invocation and again after each one, when its runtime asks for the next.
 """
 
 from __future__ import annotations

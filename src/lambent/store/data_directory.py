@@ -5,6 +5,7 @@ DATA/credentials    the root access key (0600), in the format of ~/.aws/credenti
 DATA/lambent.db     functions, roles, settings (SQLite)
 DATA/code/          deployment packages and their trees, by content
 DATA/logs/          log groups
+DATA/metrics.db     metrics, and what was used (SQLite)
 DATA/audit/         decisions of IAM policies, with --iam enforce
 DATA/runtimes/      what `lambent runtimes install` fetched
 DATA/sandbox/       what the running server holds on the host, for the next start to remove after a crash
@@ -44,6 +45,10 @@ class DataDirectory:
     @property
     def audit(self) -> Path:
         return self.path / "audit"
+
+    @property
+    def metrics(self) -> Path:
+        return self.path / "metrics.db"
 
     @property
     def credentials(self) -> Path:

@@ -10,6 +10,8 @@ from botocore.model import StructureShape
 
 from lambent.aws.context import Operations
 from lambent.aws.support import Effect, Support
+from lambent.services.cloudwatch import operations as cloudwatch
+from lambent.services.cloudwatch.support import SUPPORT as CLOUDWATCH
 from lambent.services.iam import operations as iam
 from lambent.services.iam.support import SUPPORT as IAM
 from lambent.services.logs import operations as logs
@@ -20,6 +22,7 @@ from lambent.services.sts.support import SUPPORT as STS
 _PART = Mock()  # what the operations would work with does not matter here
 SERVICES = {
     "logs": (LOGS, logs.operations(_PART, _PART)),
+    "cloudwatch": (CLOUDWATCH, cloudwatch.operations(_PART)),
     "iam": (IAM, iam.operations(_PART, _PART)),
     "sts": (STS, sts.operations(_PART, _PART, _PART)),
 }
