@@ -114,7 +114,14 @@ def _add_client_commands(commands: argparse._SubParsersAction[argparse.ArgumentP
     listing = _command(commands, "list", "functions", "list the functions", "run_list")
     delete = _command(commands, "delete", "functions", "delete a function", "run_delete")
     delete.add_argument("name", metavar="NAME")
-    for parser in (deploy, invoke, logs, listing, delete):
+    keys = _command(commands, "keys", "keys", "make, list or delete access keys")
+    keys.add_argument("action", nargs="?", choices=["create", "list", "delete"], default="list")
+    keys.add_argument("key", nargs="?", metavar="KEY", help="the access key id to delete")
+    keys.add_argument("--user", metavar="NAME", help="whose; made if need be (default: the caller's own; to list, "
+                      "everybody's)")  # fmt: skip
+    keys.add_argument("--policy", action="append", default=[], metavar="NAME", help="managed policy for the user: its "
+                      "ARN or name, e.g. AWSLambda_FullAccess; repeat")  # fmt: skip
+    for parser in (deploy, invoke, logs, listing, delete, keys):
         parser.add_argument("--endpoint-url", metavar="URL", help="the server (default: $LAMBENT_ENDPOINT_URL, "
                             "else http://127.0.0.1:4566)")  # fmt: skip
         parser.add_argument("--region", default=None, help="region (default: $AWS_REGION, else us-east-1)")
