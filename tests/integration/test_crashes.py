@@ -6,6 +6,7 @@ import os
 import re
 import signal
 import subprocess
+import sys
 import threading
 import time
 from collections.abc import Callable
@@ -169,7 +170,7 @@ def test_kill_during_create_and_update(make_server: Callable[..., RunningServer]
 def test_a_data_directory_has_one_server(make_server: Callable[..., RunningServer]) -> None:
     server = make_server()
     second: dict[str, Any] = {}
-    command = ["lambent", "serve", "--data-dir", str(server.data_dir), "--port", "0"]
+    command = [sys.executable, "-m", "lambent.cli.main", "serve", "--data-dir", str(server.data_dir), "--port", "0"]
     done = subprocess.run(command, capture_output=True, text=True, timeout=20, check=False)
     second["status"], second["stderr"] = done.returncode, done.stderr
     assert second["status"] == 1

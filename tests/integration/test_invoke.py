@@ -31,7 +31,7 @@ def deploy(server: RunningServer, request: pytest.FixtureRequest) -> Callable[..
 
     def deploy(source: str, **settings: Any) -> str:
         name = re.sub(r"[^a-zA-Z0-9-_]", "-", request.node.name)[:64]
-        server.deploy(name, {"app.py": source}, **settings)
+        server.deploy(name, {"app.py": source}, **({"Timeout": 30} | settings))
         request.addfinalizer(lambda: server.client("lambda").delete_function(FunctionName=name))
         return name
 
