@@ -1,0 +1,10 @@
+"""Logs Insights: queries over log events in AWS's query language.
+
+https://docs.aws.amazon.com/AmazonCloudWatch/latest/logs/CWL_QuerySyntax.html. `language` cuts a query into tokens,
+`expressions` and `functions` make what can be evaluated for a row, `aggregates` what can be for a group of rows,
+`commands` reads a query, `pipeline` runs it over rows that come batch by batch, `rows` is one event with its discovered
+fields. All of it is pure and may run in any thread; nothing is kept but what the answer needs (`sort` and `limit`
+together keep no more rows than are asked for). Where events come from is the caller's business.
+
+May know: the `logs` package's events, and `model`.
+"""
