@@ -1,7 +1,7 @@
 """Reading what a sandbox's processes print, and keeping it in order with the platform's own lines.
 
-Everything of one environment goes through one `OutputLog`: lines wait in memory for at most one turn of the loop or
-until the platform's next line, and are written in one system call. `drain` reads both pipes until they are empty:
+Everything of one environment goes through one `OutputLog`: lines wait in memory for at most 20 ms or until their
+invocation ends, and are written in one system call. `drain` reads both pipes until they are empty:
 what a runtime printed before it called the Runtime API is in the pipe by then, so draining before END and REPORT
 puts every line of an invocation between its START and its END, on disk before the answer leaves.
 """
@@ -20,6 +20,8 @@ from lambent.worker.ports import LogSink
 from lambent.worker.telemetry import FrameDecoder, LineSplitter
 
 _READ_BYTES = 256 * 1024
+_FLUSH_AFTER_S = 0.02
+_MAX_PENDING = 500
 _DRAIN_MAX_BYTES = 16 * 1024 * 1024  # a function that never stops printing does not hold the loop up
 
 
@@ -54,6 +56,7 @@ class OutputLog:
         self._filter = ApplicationLogFilter(application_level)
         self._pending: list[LogEvent] = []
         self._sources: list[_Source] = []
+        self._flush_timer: asyncio.TimerHandle | None = None
         self.tail: LogTail | None = None
 
     def attach(self, output_fd: int, telemetry_fd: int | None) -> None:
@@ -74,7 +77,7 @@ class OutputLog:
         now_ms = _now_ms()
         for source in self._sources:
             self._take(self._kept(source.read_all(now_ms)))
-            self._take(self._kept(source.decoder.flush(now_ms)))
+            self._take(self._kept(source.decoder.settle(now_ms)))
 
     def flush(self) -> None:
         """Write what was said and read, in one system call."""
@@ -85,22 +88,34 @@ class OutputLog:
     def detach(self) -> None:
         """Read what is left, write it, and let go of the pipes."""
         self.drain()
-        self.flush()
         loop = asyncio.get_running_loop()
         for source in self._sources:
+            self._take(self._kept(source.decoder.flush(_now_ms())))
             loop.remove_reader(source.fd)
             os.close(source.fd)
         self._sources = []
+        self.flush()
 
     def _readable(self, source: _Source) -> None:
         now_ms = _now_ms()
         data = source.read()
         if data:
             self._take(self._kept(source.decoder.feed(data, now_ms)))
-            self.flush()
+            self._flush_soon()
         elif data == b"":
             # Every writer is gone. The descriptor is closed by `detach`; until then it would only wake us.
             asyncio.get_running_loop().remove_reader(source.fd)
+
+    def _flush_soon(self) -> None:
+        """A short invocation's lines go with its END in one write; those of a long one are not kept waiting."""
+        if len(self._pending) >= _MAX_PENDING:
+            self.flush()
+        elif self._flush_timer is None:
+            self._flush_timer = asyncio.get_running_loop().call_later(_FLUSH_AFTER_S, self._flush_late)
+
+    def _flush_late(self) -> None:
+        self._flush_timer = None
+        self.flush()
 
     def _kept(self, events: list[LogEvent]) -> list[LogEvent]:
         if self._filter.keeps_all:

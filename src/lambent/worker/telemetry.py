@@ -39,6 +39,10 @@ class LineSplitter:
             self._partial = self._partial[_MAX_PARTIAL_BYTES:]
         return events
 
+    def settle(self, now_ms: int) -> list[LogEvent]:
+        """At the end of an invocation: a line without a line feed belongs to it."""
+        return self.flush(now_ms)
+
     def flush(self, now_ms: int) -> list[LogEvent]:
         """What is left without a line feed."""
         partial, self._partial = self._partial, b""
@@ -73,6 +77,10 @@ class FrameDecoder:
             position = stop
         self._buffer = data[position:]
         return events
+
+    def settle(self, now_ms: int) -> list[LogEvent]:
+        """At the end of an invocation. A frame that a thread is still writing is waited for."""
+        return self._plain.flush(now_ms)
 
     def flush(self, now_ms: int) -> list[LogEvent]:
         """What is left: a frame cut short by the end of its writer."""

@@ -78,3 +78,11 @@ def test_a_frame_cut_short_by_a_crash_is_kept() -> None:
     decoder = FrameDecoder()
     assert decoder.feed(frame("half a message")[:-4], NOW_MS) == []
     assert [event.message for event in decoder.flush(NOW_MS)] == ["half a mes"]
+
+
+def test_a_frame_under_way_at_the_end_of_an_invocation_stays_whole() -> None:
+    decoder = FrameDecoder()
+    data = frame("from a thread\n")
+    assert decoder.feed(data[:20], NOW_MS) == []
+    assert decoder.settle(NOW_MS) == []
+    assert decoder.feed(data[20:], NOW_MS) == [LogEvent(NOW_MS, "from a thread\n")]
