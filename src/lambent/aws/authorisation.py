@@ -58,10 +58,10 @@ class Authoriser:
             return lambda: self._check_later(context, needed)
         return self._check(context, accesses)
 
-    async def forward(self, request: Request, service: str, caller: Caller) -> None:
+    async def forward(self, request: Request, service: str, caller: Caller, address: str | None = None) -> None:
         """May a request be forwarded to an upstream? Raises ServiceError."""
         access = _forwarded_access(request, service, caller)
-        occasion = _occasion(request, caller.principal, new_request_id(), caller.region, "http")
+        occasion = _occasion(request, caller.principal, new_request_id(), caller.region, "http", address)
         try:
             pending = self._pending(occasion, [access])
             if pending is not None:
@@ -71,7 +71,9 @@ class Authoriser:
 
     def _check(self, context: RequestContext, accesses: Sequence[Access]) -> Pending | None:
         scheme = context.endpoint_url.partition(":")[0]
-        occasion = _occasion(context.request, context.principal, context.request_id, context.region, scheme)
+        occasion = _occasion(
+            context.request, context.principal, context.request_id, context.region, scheme, context.client_address
+        )
         try:
             pending = self._pending(occasion, accesses)
         except AccessDeniedError as error:
@@ -100,7 +102,9 @@ def _any_resource(context: RequestContext, _: Params) -> Sequence[Access]:
     return (Access(f"{context.service}:{context.operation}"),)
 
 
-def _occasion(request: Request, principal: Principal, request_id: str, region: str, scheme: str) -> Occasion:
+def _occasion(
+    request: Request, principal: Principal, request_id: str, region: str, scheme: str, address: str | None
+) -> Occasion:
     def keys() -> Mapping[str, tuple[str, ...]]:
         now = datetime.now(UTC)
         found = {
@@ -109,6 +113,8 @@ def _occasion(request: Request, principal: Principal, request_id: str, region: s
             "aws:requestedregion": (region,),
             "aws:securetransport": (str(scheme == "https").lower(),),
         }
+        if address is not None:
+            found["aws:sourceip"] = (address,)
         for key, header in (("aws:useragent", "user-agent"), ("aws:referer", "referer")):
             value = request.headers.get(header)
             if value is not None:

@@ -36,8 +36,8 @@ Authorise = Callable[[RequestContext, Params], Callable[[], Awaitable[None]] | N
 """Raises the service's access denied error when the caller may not. What it returns, if anything, is called and awaited
 before the operation is handled, and may still raise."""
 
-AuthoriseForward = Callable[[Request, str, Caller], Awaitable[None]]
-"""Request, service, caller: raises ServiceError when the caller may not send that to an upstream."""
+AuthoriseForward = Callable[[Request, str, Caller, str | None], Awaitable[None]]
+"""Request, service, caller, the client's IP address: raises ServiceError when the caller may not send that on."""
 
 Forward = Callable[[Request, str, str, Caller], Awaitable[Response]]
 """Request, service (its signing name), the upstream's URL, caller → the upstream's answer. Raises ServiceError."""
@@ -216,6 +216,7 @@ class AwsEndpoint:
             request=request,
             endpoint_url=f"{self._scheme}://{host}",
             on_disconnect=call.exchange.on_disconnect,
+            client_address=call.exchange.client_address,
         )
 
     def _decode(self, call: _Call) -> None:
@@ -275,7 +276,7 @@ class AwsEndpoint:
         digest = await self._digest(request)
         caller = self._authenticate.authenticate(request, _family_by_looks(name, request.head), digest)
         if self._authorise_forward is not None:
-            await self._authorise_forward(request, name, caller)
+            await self._authorise_forward(request, name, caller, call.exchange.client_address)
         return await self._forward(request, name, self._upstreams[name], caller)
 
     # ---- errors

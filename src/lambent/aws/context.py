@@ -28,6 +28,7 @@ class RequestContext:
     request: Request
     endpoint_url: str  # scheme://authority the client used, for URLs in answers
     on_disconnect: Callable[[Callable[[], None]], None]  # register what to do when the client hangs up
+    client_address: str | None = None  # the IP address the request came from
 
 
 Operation = Callable[[RequestContext, Params], Awaitable[Params]]

@@ -154,6 +154,11 @@ class HttpConnection(asyncio.Protocol):
             self._roster.streams.add(task)
             task.add_done_callback(self._roster.streams.discard)
 
+    @property
+    def client_address(self) -> str | None:
+        peer = self._transport.get_extra_info("peername")
+        return str(peer[0]) if isinstance(peer, tuple) and peer else None
+
     def call_soon(self, callback: Callable[[], None]) -> None:
         self._roster.loop.call_soon(callback)
 

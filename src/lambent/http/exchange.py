@@ -20,6 +20,11 @@ class Answering(Protocol):
 
     def call_soon(self, callback: Callable[[], None]) -> None: ...
 
+    @property
+    def client_address(self) -> str | None:
+        """The peer's IP address, if it has one."""
+        ...
+
 
 class HttpExchange:
     """Implements `messages.Exchange`. `connection` is None once it is lost."""
@@ -38,6 +43,10 @@ class HttpExchange:
     @property
     def closed(self) -> bool:
         return self.answered or self._connection is None
+
+    @property
+    def client_address(self) -> str | None:
+        return self._connection.client_address if self._connection is not None else None
 
     def respond(self, response: Response) -> None:
         if self.answered:

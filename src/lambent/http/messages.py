@@ -92,6 +92,11 @@ class Exchange(Protocol):
         """True once answered, or once the client is gone."""
         ...
 
+    @property
+    def client_address(self) -> str | None:
+        """The client's IP address; None when it is gone or has none."""
+        ...
+
     def respond(self, response: Response) -> None:
         """Answer. Without effect when the client is gone; a second answer raises RuntimeError.
 

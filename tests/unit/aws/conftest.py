@@ -140,6 +140,10 @@ class RecordedExchange:
     def closed(self) -> bool:
         return self.response is not None
 
+    @property
+    def client_address(self) -> str | None:
+        return "192.0.2.7"
+
     def respond(self, response: Response) -> None:
         if self.response is not None:
             raise RuntimeError("answered twice")

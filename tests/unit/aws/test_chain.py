@@ -547,3 +547,37 @@ async def test_an_error_renders_whatever_is_in_it(
     response = await answer(endpoint, request("GET", f"{FUNCTIONS}/f", b"", "lambda"))
     assert header(response, "x-amzn-ErrorType") == code
     assert "lone ?" in text(response)
+
+
+async def test_what_is_to_be_awaited_is_awaited_before_the_handler(
+    make: Make, handler: Recorder, answer: Answer
+) -> None:
+    addresses: list[str | None] = []
+
+    async def refuse() -> None:
+        raise access_denied("not you either")
+
+    def authorise(context: RequestContext, params: Params) -> Callable[[], Awaitable[None]]:
+        addresses.append(context.client_address)
+        return refuse
+
+    response = await answer(make(authorise=authorise), request("GET", f"{FUNCTIONS}/f", b"", "lambda"))
+    assert (response.status, body(response)) == (403, {"Message": "not you either"})
+    assert addresses == ["192.0.2.7"]
+    assert handler.seen == []
+
+
+async def test_forwarding_is_authorised_too(make: Make, answer: Answer) -> None:
+    asked: list[str] = []
+
+    async def authorise(request: Request, service: str, caller: Caller, address: str | None) -> None:
+        asked.append(service)
+        raise access_denied("not there")
+
+    async def forward(request: Request, service: str, url: str, caller: Caller) -> Response:
+        raise AssertionError("forwarded all the same")
+
+    endpoint = make(upstreams={"dynamodb": "http://up"}, forward=forward, authorise_forward=authorise)
+    response = await answer(endpoint, request("POST", "/", b"{}", "dynamodb"))
+    assert response.status == 403
+    assert asked == ["dynamodb"]

@@ -24,6 +24,10 @@ class Recorded:
     def closed(self) -> bool:
         return self.gone or bool(self.responses)
 
+    @property
+    def client_address(self) -> str | None:
+        return None
+
     def respond(self, response: Response) -> None:
         if response.status == 999:
             raise ValueError("cannot be sent")

@@ -40,6 +40,10 @@ class NoConnection:
     def answer(self, exchange: HttpExchange, response: Response) -> None:
         raise AssertionError("not answered here")
 
+    @property
+    def client_address(self) -> str | None:
+        return None
+
     def call_soon(self, callback: Callable[[], None]) -> None:
         raise AssertionError("not called here")
 
