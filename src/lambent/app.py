@@ -42,6 +42,7 @@ from lambent.invoke.upkeep import Upkeep
 from lambent.model.clock import Clock, SystemClock
 from lambent.model.execution import RoleCredentials
 from lambent.observability.logs.store import LogStore
+from lambent.observability.metrics.embedded import EmbeddedMetricsSink
 from lambent.observability.metrics.invocations import InvocationMetrics
 from lambent.observability.metrics.store import MetricStore
 from lambent.packaging.code_store import CodeStore
@@ -55,6 +56,9 @@ from lambent.services.lambda_.operations import definition as lambda_service
 from lambent.services.logs import access as logs_access
 from lambent.services.logs.operations import definition as logs_service
 from lambent.services.logs.retention import keep_retention
+from lambent.services.reports.cost import COST_PATH, CostReport
+from lambent.services.reports.endpoint import Report, Reports
+from lambent.services.reports.prometheus import METRICS_PATH, PrometheusReport
 from lambent.services.sts import access as sts_access
 from lambent.services.sts.operations import definition as sts_service
 from lambent.store.api import Store
@@ -152,7 +156,8 @@ class App:
 
         inner = _InnerEndpoints(sessions)
         await backend.start()
-        worker = LocalWorker(backend, self.catalog, code, logs, inner, WorkerSettings(endpoint_port=port))
+        sink = EmbeddedMetricsSink(logs, metrics)
+        worker = LocalWorker(backend, self.catalog, code, sink, inner, WorkerSettings(endpoint_port=port))
         stack.push_async_callback(worker.close)
         pools = Pools(
             worker,
@@ -204,6 +209,24 @@ class App:
             else AcceptAnyKey(sessions, config.account, config.region)
         )
         authoriser = self._authoriser(store, entities, callers) if config.iam == "enforce" else None
+        reports = Reports(
+            {
+                COST_PATH: Report(CostReport(metrics, self.clock).make, "ce"),
+                METRICS_PATH: Report(
+                    PrometheusReport(
+                        __version__,
+                        lambda: _server_samples(pools, frontend, logs, metrics),
+                        invocations.totals,
+                        counting.functions_in_use,
+                        all_accounts=config.auth == "none",
+                    ).make,
+                    "cloudwatch",
+                ),
+            },
+            authenticate,
+            authoriser.forward if authoriser is not None else None,
+        )
+        stack.push_async_callback(reports.close)
         endpoint = AwsEndpoint(
             self._services,
             authenticate,
@@ -213,7 +236,9 @@ class App:
             forward=_forwarder(stack) if config.upstream else None,
             authorise=authoriser,
             authorise_forward=authoriser.forward if authoriser is not None else None,
-            extra_routes=dict.fromkeys(HEALTH_PATHS, health.handle) | {download.CODE_PATH: downloads.handler},
+            extra_routes=dict.fromkeys(HEALTH_PATHS, health.handle)
+            | dict.fromkeys(reports.paths, reports.handle)
+            | {download.CODE_PATH: downloads.handler},
         )
         inner.serve_with(endpoint)
         server = HttpServer(endpoint.handle, endpoint.policy, name="aws")
@@ -323,6 +348,18 @@ class _InnerEndpoint:
         """See `worker.ports.ServedEndpoint`."""
         await self._endpoint.close(0)
         await self._server.close(0)
+
+
+def _server_samples(
+    pools: Pools, frontend: Frontend, logs: LogStore, metrics: MetricStore
+) -> dict[str, tuple[str, str, float]]:
+    """See `services.reports.prometheus.ServerSamples`."""
+    return {
+        "lambent_environments": ("gauge", "Execution environments.", pools.environments),
+        "lambent_invocations_in_flight": ("gauge", "Invocations that run now.", frontend.in_flight),
+        "lambent_dropped_log_events_total": ("counter", "Log events lost for want of disk.", logs.dropped_events),
+        "lambent_dropped_metric_points_total": ("counter", "Metrics lost for want of disk.", metrics.dropped_points),
+    }
 
 
 def _log_failure(task: asyncio.Task[None]) -> None:

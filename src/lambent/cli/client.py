@@ -13,12 +13,16 @@ from pathlib import Path
 from typing import Any
 
 import botocore.session
+from botocore.auth import SigV4Auth
+from botocore.awsrequest import AWSRequest
 from botocore.config import Config as ClientConfig
+from botocore.credentials import Credentials
 from botocore.exceptions import BotoCoreError, ClientError, EndpointConnectionError
 
 from lambent.cli.errors import CommandError
 from lambent.config import default_data_dir
 
+_ANY_KEYS = {"aws_access_key_id": "lambent", "aws_secret_access_key": "lambent"}
 READ_TIMEOUT_S = 960  # longer than the longest function
 
 
@@ -34,13 +38,10 @@ def client(options: Namespace, service: str) -> Any:
     session = botocore.session.Session()
     keys: dict[str, Any] = {}
     if session.get_credentials() is None:
-        keys = _own_keys() or {"aws_access_key_id": "lambent", "aws_secret_access_key": "lambent"}
+        keys = _own_keys() or _ANY_KEYS
     return session.create_client(
         service,
-        region_name=options.region
-        or os.environ.get("AWS_REGION")
-        or os.environ.get("AWS_DEFAULT_REGION")
-        or "us-east-1",
+        region_name=_region(options),
         endpoint_url=endpoint_url(options),
         config=ClientConfig(
             read_timeout=READ_TIMEOUT_S,
@@ -51,6 +52,26 @@ def client(options: Namespace, service: str) -> Any:
         ),
         **keys,
     )
+
+
+def report(options: Namespace, path: str) -> dict[str, Any]:
+    """One of the server's own reports, asked for with a signature of the same keys. Raises CommandError."""
+    keys = _own_keys() or _ANY_KEYS
+    own = Credentials(keys["aws_access_key_id"], keys["aws_secret_access_key"])
+    credentials = botocore.session.Session().get_credentials() or own
+    request = AWSRequest("GET", endpoint_url(options) + path)
+    SigV4Auth(credentials, "lambent", _region(options)).add_auth(request)
+    prepared = request.prepare()
+    signed = urllib.request.Request(prepared.url, headers=dict(prepared.headers.items()))  # noqa: S310
+    try:
+        with urllib.request.urlopen(signed, timeout=READ_TIMEOUT_S) as response:  # noqa: S310
+            document: dict[str, Any] = json.load(response)
+    except urllib.error.HTTPError as error:
+        with error:
+            raise CommandError(_refusal(error.read())) from None
+    except (urllib.error.URLError, OSError, ValueError) as error:
+        raise CommandError(_no_server(endpoint_url(options), error)) from None
+    return document
 
 
 def health(options: Namespace) -> dict[str, Any]:
@@ -81,6 +102,19 @@ def one_line_errors(options: Namespace) -> Iterator[None]:
 def error_code(error: ClientError) -> str:
     """The error's code, e.g. ResourceNotFoundException."""
     return str(error.response.get("Error", {}).get("Code", ""))
+
+
+def _region(options: Namespace) -> str:
+    named = options.region or os.environ.get("AWS_REGION") or os.environ.get("AWS_DEFAULT_REGION")
+    return str(named or "us-east-1")
+
+
+def _refusal(body: bytes) -> str:
+    try:
+        answer = json.loads(body)
+        return f"{answer['code']}: {answer['message']}"
+    except (ValueError, KeyError, TypeError):
+        return body.decode("utf-8", "replace")[:300]
 
 
 def _no_server(url: str, error: Exception) -> str:

@@ -111,6 +111,12 @@ def _add_client_commands(commands: argparse._SubParsersAction[argparse.ArgumentP
     logs.add_argument("-f", "--follow", action="store_true", help="go on printing what is logged")
     logs.add_argument("--since", default="1h", metavar="AGE", help="how far back, e.g. 30s, 10m, 2h, 7d (default 1h)")
 
+    cost = _command(commands, "cost", "cost", "say what functions used each day, and what AWS would ask for it")
+    cost.add_argument("name", nargs="?", metavar="NAME", help="only this function")
+    cost.add_argument("--since", metavar="DAY", help="first day, e.g. 2026-01-01, or 7d for a week back (default: the "
+                      "first of the month)")  # fmt: skip
+    cost.add_argument("--until", metavar="DAY", help="last day (default: today, UTC)")
+
     listing = _command(commands, "list", "functions", "list the functions", "run_list")
     delete = _command(commands, "delete", "functions", "delete a function", "run_delete")
     delete.add_argument("name", metavar="NAME")
@@ -121,7 +127,7 @@ def _add_client_commands(commands: argparse._SubParsersAction[argparse.ArgumentP
                       "everybody's)")  # fmt: skip
     keys.add_argument("--policy", action="append", default=[], metavar="NAME", help="managed policy for the user: its "
                       "ARN or name, e.g. AWSLambda_FullAccess; repeat")  # fmt: skip
-    for parser in (deploy, invoke, logs, listing, delete, keys):
+    for parser in (deploy, invoke, logs, cost, listing, delete, keys):
         parser.add_argument("--endpoint-url", metavar="URL", help="the server (default: $LAMBENT_ENDPOINT_URL, "
                             "else http://127.0.0.1:4566)")  # fmt: skip
         parser.add_argument("--region", default=None, help="region (default: $AWS_REGION, else us-east-1)")

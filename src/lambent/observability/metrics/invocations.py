@@ -10,7 +10,8 @@ tallies become metrics when the store collects them, on its thread.
 from __future__ import annotations
 
 import math
-from collections.abc import Callable, Iterator, Mapping
+from collections.abc import Callable, Iterable, Iterator, Mapping
+from dataclasses import dataclass, field
 from typing import Final, Protocol
 
 from lambent.model.alias import is_alias_name
@@ -20,7 +21,7 @@ from lambent.model.execution import Completed
 from lambent.model.function import FunctionVersion
 from lambent.observability.metrics.database import DAY_S, PointKey, Usage, UsageKey
 from lambent.observability.metrics.identity import Dimensions, MetricId, dimensions_of
-from lambent.observability.metrics.sketch import PER_LOG, ZERO, Buckets
+from lambent.observability.metrics.sketch import PER_LOG, ZERO, Buckets, merge
 from lambent.observability.metrics.statistics import StatisticSet
 from lambent.observability.metrics.store import Batch
 
@@ -67,6 +68,28 @@ class Tally:
         self.unreserved_in_use: Distribution = {}
 
 
+@dataclass(slots=True)
+class Totals:
+    """All invocations of a function since the server started. `buckets`: of durations, as in `sketch`."""
+
+    completed: int = 0
+    errors: int = 0
+    throttles: int = 0
+    billed_mb_ms: int = 0
+    duration_total: float = 0.0
+    buckets: Buckets = field(default_factory=dict)
+
+    def plus(self, other: Totals) -> Totals:
+        """Add another one to this."""
+        self.completed += other.completed
+        self.errors += other.errors
+        self.throttles += other.throttles
+        self.billed_mb_ms += other.billed_mb_ms
+        self.duration_total += other.duration_total
+        merge(self.buckets, other.buckets)
+        return self
+
+
 TallyKey = tuple[int, int, str | None]
 """Minute (since the epoch), `id` of the version (which the tally holds), qualifier."""
 
@@ -75,12 +98,13 @@ Samples = list[tuple[FunctionId, int, int, int]]
 
 
 class InvocationMetrics:
-    """Counts invocations. `collect` is for the metric store."""
+    """Counts invocations. `collect` is for the metric store, `totals` for Prometheus."""
 
     def __init__(self, clock: Clock, in_use: ConcurrencyInUse) -> None:
         self._now = clock.now
         self._in_use = in_use
         self._tallies: dict[TallyKey, Tally] = {}
+        self._totals: dict[FunctionId, Totals] = {}
 
     def completed(
         self,
@@ -124,10 +148,17 @@ class InvocationMetrics:
             tally = self._tallies[key] = Tally(version, qualifier)
         tally.throttles += 1
 
+    def totals(self) -> dict[FunctionId, Totals]:
+        """Since the server started, by function."""
+        summed = {function: Totals().plus(totals) for function, totals in self._totals.items()}
+        _add_totals(summed, self._tallies.values())
+        return summed
+
     def collect(self) -> Callable[[], Batch]:
         """See `store.Source`. Also samples the concurrency of what runs now, so that a long invocation shows in every
         minute it runs."""
         tallies, self._tallies = self._tallies, {}
+        _add_totals(self._totals, tallies.values())
         counters = self._in_use
         samples: Samples = []
         for function, count in counters.functions_in_use().items():
@@ -138,6 +169,21 @@ class InvocationMetrics:
         reserved = {pool: counters.reserved_total(*pool) for pool in pools}
         minute = int(self._now() // 60)
         return lambda: _batch(tallies, samples, minute, reserved)
+
+
+def _add_totals(totals: dict[FunctionId, Totals], tallies: Iterable[Tally]) -> None:
+    for tally in tallies:
+        version = tally.version
+        totals.setdefault(version.function, Totals()).plus(
+            Totals(
+                tally.completed,
+                tally.errors,
+                tally.throttles,
+                tally.billed_ms * version.memory_mb,
+                tally.duration_total,
+                tally.buckets,
+            )
+        )
 
 
 def _batch(

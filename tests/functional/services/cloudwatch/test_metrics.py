@@ -194,7 +194,7 @@ def test_data_come_in_pages(cloudwatch: Any, namespace: str, scan_by: str) -> No
     request = {"MetricDataQueries": queries, "StartTime": NOW, "EndTime": _at(20), "ScanBy": scan_by}
     pages, token = [], None
     while True:
-        more = {"NextToken": token} if token else {}
+        more: dict[str, str] = {"NextToken": token} if token else {}
         page = cloudwatch.get_metric_data(**request, MaxDatapoints=4, **more)
         pages.append(page["MetricDataResults"])
         assert sum(len(result["Values"]) for result in pages[-1]) <= 4

@@ -1,0 +1,94 @@
+"""Reports by GET, for whoever the endpoint knows: under `--auth sigv4` a request must be signed like any other.
+
+With `--iam enforce` somebody who is not root needs `cloudwatch:*` for metrics and `ce:*` for cost, on every resource:
+what reads metrics and bills on AWS.
+"""
+
+from __future__ import annotations
+
+import asyncio
+import logging
+from collections.abc import Awaitable, Callable, Mapping
+from dataclasses import dataclass
+
+import orjson
+
+from lambent.aws.routing import is_from_foreign_page
+from lambent.http.messages import Exchange, Request, Response
+from lambent.iam.authentication import Authenticate, Caller
+from lambent.iam.refusals import WireFamily
+from lambent.model.errors import ServiceError, access_denied
+
+logger = logging.getLogger(__name__)
+
+Make = Callable[[Request, Caller], Awaitable[Response]]
+"""Makes a report. Raises ServiceError."""
+
+AuthoriseReport = Callable[[Request, str, Caller], Awaitable[None]]
+"""Request, service whose actions the caller needs, caller. Raises ServiceError."""
+
+
+@dataclass(frozen=True, slots=True)
+class Report:
+    """`service`: the prefix of the actions somebody needs to read it."""
+
+    make: Make
+    service: str
+
+
+class Reports:
+    """Handlers by path; `close` waits for those that are being made."""
+
+    def __init__(
+        self, reports: Mapping[str, Report], authenticate: Authenticate, authorise: AuthoriseReport | None
+    ) -> None:
+        self._reports = reports
+        self._authenticate = authenticate
+        self._authorise = authorise
+        self._tasks: set[asyncio.Task[None]] = set()
+
+    @property
+    def paths(self) -> tuple[str, ...]:
+        """What it answers."""
+        return tuple(self._reports)
+
+    def handle(self, exchange: Exchange) -> None:
+        """An `http` handler."""
+        task = asyncio.get_running_loop().create_task(self._answer(exchange))
+        self._tasks.add(task)
+        task.add_done_callback(self._tasks.discard)
+
+    async def close(self) -> None:
+        """Give up what is being made."""
+        for task in self._tasks:
+            task.cancel()
+        if self._tasks:
+            await asyncio.wait(self._tasks)
+
+    async def _answer(self, exchange: Exchange) -> None:
+        try:
+            response = await self._report(exchange.request)
+        except ServiceError as error:
+            response = _error(error)
+        except Exception:
+            logger.exception("a report could not be made")  # the supervision point of these tasks
+            response = _error(ServiceError("InternalFailure", "The cause is in Lambent's log.", status=500))
+        exchange.respond(response)
+
+    async def _report(self, request: Request) -> Response:
+        if is_from_foreign_page(request.head):
+            raise access_denied("Requests from web pages of another origin are refused.")
+        report = self._reports.get(request.path)
+        if report is None:
+            raise ServiceError("NotFound", f"There is nothing at {request.path[:200]}", status=404)
+        if request.method != "GET":
+            raise ServiceError("MethodNotAllowed", "Only GET is answered here.", status=405)
+        caller = self._authenticate.authenticate(request, WireFamily.REST_JSON)
+        if self._authorise is not None:
+            await self._authorise(request, report.service, caller)
+        return await report.make(request, caller)
+
+
+def _error(error: ServiceError) -> Response:
+    body = orjson.dumps({"code": error.code, "message": error.message})
+    return Response(error.status, (("Content-Type", "application/json"),), body)
