@@ -38,6 +38,10 @@ _DENIALS: Final[Mapping[str, tuple[str, int]]] = {
 }
 _JSON_DENIAL: Final = ("AccessDeniedException", 400)
 _ANONYMOUS: Final = "anonymous"
+_DATA_EVENTS: Final = frozenset(
+    {"PutMetricData", "GetMetricData", "SendMessage", "SendMessageBatch", "ReceiveMessage", "DeleteMessage",
+     "DeleteMessageBatch", "ChangeMessageVisibility", "ChangeMessageVisibilityBatch"}
+)  # fmt: skip
 
 
 class Authoriser:
@@ -99,7 +103,7 @@ class Authoriser:
 
 
 def _any_resource(context: RequestContext, _: Params) -> Sequence[Access]:
-    return (Access(f"{context.service}:{context.operation}"),)
+    return (Access(f"{context.service}:{context.operation}", is_data_event=context.operation in _DATA_EVENTS),)
 
 
 def _occasion(
