@@ -80,9 +80,13 @@ class Pools:
         self._credentials_margin_s = credentials_margin_s
         self._pools: dict[PoolKey, Pool] = {}
         self._environments: dict[EnvironmentId, _Environment] = {}
+        self._stopping = False
 
     def submit(self, version: FunctionVersion, pending: PendingInvocation) -> None:
         """Run an invocation on an environment of this version: a warm one, or a new one."""
+        if self._stopping:
+            pending.finished(_shutting_down())
+            return
         key = (version.qualified_arn, version.environment_revision)
         pool = self._pools.get(key)
         if pool is None:
@@ -139,10 +143,11 @@ class Pools:
                     self._stop_if_idle(environment_id, "its credentials expire soon")
 
     def stop_all(self, reason: str) -> None:
-        """End every environment, busy ones too, and answer what still waits with an error."""
+        """End every environment, busy ones too, and answer what still waits with an error. Nothing is run after it."""
+        self._stopping = True
         for pool in list(self._pools.values()):
             for pending in pool.assignment.give_up():
-                pending.finished(ServiceException("The service is shutting down."))
+                pending.finished(_shutting_down())
         for environment_id in list(self._environments):
             self._worker.stop_environment(environment_id, reason)
 
@@ -177,6 +182,8 @@ class Pools:
             match outcome:
                 case Completed():
                     pending.finished(outcome)
+                case NotHandedOff() if self._stopping:
+                    pending.finished(_shutting_down())
                 case NotHandedOff(reason=reason) if pending.attempts < HAND_OFF_ATTEMPTS:
                     logger.info("trying another environment", extra={"reason": reason, "pool": pool.key})
                     self._environments.pop(environment_id, None)
@@ -221,6 +228,10 @@ class Pools:
         alive = any(environment.pool is pool for environment in self._environments.values())
         if not alive and not pool.assignment.waiting:
             self._pools.pop(pool.key, None)
+
+
+def _shutting_down() -> ServiceError:
+    return ServiceException("The service is shutting down.")
 
 
 def _throttled() -> ServiceError:

@@ -1,0 +1,251 @@
+"""The pools, with a worker that only remembers what it was told."""
+
+from __future__ import annotations
+
+from collections.abc import Callable
+from itertools import count
+
+import pytest
+
+from lambent.invoke.pools import HAND_OFF_ATTEMPTS, PendingInvocation, Pools
+from lambent.invoke.ports import Done, WorkerEvents
+from lambent.model.arn import FunctionId
+from lambent.model.errors import InvalidRuntimeException, ServiceError, ServiceException, TooManyRequestsException
+from lambent.model.execution import (
+    Completed,
+    EnvironmentSpec,
+    Invocation,
+    LaunchFailure,
+    LaunchFailureKind,
+    NotHandedOff,
+    PlatformFailed,
+    RoleCredentials,
+)
+from lambent.model.function import FunctionVersion, LoggingConfig
+from lambent.model.ids import AccountId, EnvironmentId, Region, RequestId, RevisionId
+from lambent.testing.clock import ManualClock
+
+HOUR_S = 3600.0
+
+
+class RememberingWorker:
+    """Implements `Worker`."""
+
+    def __init__(self) -> None:
+        self.started: list[EnvironmentId] = []
+        self.stopped: list[EnvironmentId] = []
+        self.running: dict[EnvironmentId, Done] = {}
+        self.room = True
+
+    def start_environment(self, spec: EnvironmentSpec, events: WorkerEvents) -> None:
+        self.started.append(spec.environment_id)
+
+    def invoke(self, environment_id: EnvironmentId, invocation: Invocation, done: Done) -> None:
+        assert environment_id not in self.running
+        self.running[environment_id] = done
+
+    def stop_environment(self, environment_id: EnvironmentId, reason: str) -> None:
+        self.stopped.append(environment_id)
+
+    def has_capacity(self, memory_mb: int) -> bool:
+        return self.room
+
+
+class World:
+    def __init__(self) -> None:
+        self.clock = ManualClock()
+        self.worker = RememberingWorker()
+        self._numbers = count(1)
+        self.pools = Pools(self.worker, self._spec, self.clock, idle_timeout_s=600, credentials_margin_s=1200)
+        self.answers: dict[str, Completed | ServiceError] = {}
+
+    def _spec(self, version: FunctionVersion) -> EnvironmentSpec:
+        credentials = RoleCredentials("A", "S", "T", self.clock.now() + 6 * HOUR_S, "arn", "id")
+        return EnvironmentSpec(
+            EnvironmentId(f"e{next(self._numbers)}"), "t", version.function, version.version, "python3.11", "a.b", "d",
+            128, 3, 512, "x86_64", {}, credentials, "group", "stream",
+        )  # fmt: skip
+
+    def submit(self, request: str, version: FunctionVersion | None = None) -> None:
+        def finished(outcome: Completed | ServiceError) -> None:
+            assert request not in self.answers
+            self.answers[request] = outcome
+
+        invocation = Invocation(RequestId(request), b"{}", "arn", "Root=1", 3)
+        self.pools.submit(version or function_version(), PendingInvocation(invocation, finished))
+
+    def complete(self, environment: str) -> None:
+        """Its invocation is answered, and it asks for the next one."""
+        self.worker.running.pop(EnvironmentId(environment))(Completed(b"1"))
+        self.pools.environment_ready(EnvironmentId(environment))
+
+    def ready(self, environment: str) -> None:
+        self.pools.environment_ready(EnvironmentId(environment))
+
+    def ended(self, environment: str, failure: LaunchFailure | None = None) -> None:
+        self.pools.environment_ended(EnvironmentId(environment), failure)
+
+    def running(self) -> list[str]:
+        return list(self.worker.running)
+
+
+def function_version(name: str = "f", revision: str = "1") -> FunctionVersion:
+    function = FunctionId(AccountId("0" * 12), Region("us-east-1"), name)
+    return FunctionVersion(
+        function, "$LATEST", "role", "digest", "sha", 1, RevisionId("r"), revision, "now", LoggingConfig("Text", "g")
+    )
+
+
+@pytest.fixture
+def world() -> World:
+    return World()
+
+
+def test_cold_then_warm(world: World) -> None:
+    world.submit("a")
+    assert (world.worker.started, world.running()) == (["e1"], [])
+    world.ready("e1")
+    assert world.running() == ["e1"]
+    world.complete("e1")
+    world.submit("b")
+    assert (world.worker.started, world.running()) == (["e1"], ["e1"])
+    world.complete("e1")
+    assert world.answers == {"a": Completed(b"1"), "b": Completed(b"1")}
+
+
+def test_an_idle_environment_ends_after_its_time_and_not_before(world: World) -> None:
+    world.submit("a")
+    world.ready("e1")
+    world.complete("e1")
+    world.clock.advance(599)
+    world.pools.stop_idle()
+    assert world.worker.stopped == []
+    world.clock.advance(1)
+    world.pools.stop_idle()
+    assert world.worker.stopped == ["e1"]
+    world.submit("b")
+    assert world.worker.started == ["e1", "e2"]
+
+
+def test_an_environment_whose_credentials_expire_soon_gets_no_more_work(world: World) -> None:
+    world.submit("a")
+    world.ready("e1")
+    world.clock.advance(6 * HOUR_S - 1199)
+    world.submit("b")
+    world.complete("e1")
+    assert world.worker.stopped == ["e1"]
+    assert world.running() == []
+    world.ready("e2")
+    assert world.running() == ["e2"]
+
+
+def test_a_changed_function_gets_new_environments_and_the_running_invocation_finishes(world: World) -> None:
+    world.submit("a")
+    world.submit("b")
+    world.ready("e1")
+    world.ready("e2")
+    world.complete("e2")
+    old = function_version()
+    assert world.pools.versions(old.function.key) == [old]
+    world.pools.retire({(old.qualified_arn, "1")})
+    assert world.worker.stopped == ["e2"]
+    world.submit("c", function_version(revision="2"))
+    assert world.worker.started[-1] == "e3"
+    world.complete("e1")
+    assert world.worker.stopped == ["e2", "e1"]
+    assert world.answers["a"] == Completed(b"1")
+    world.ended("e1")
+    world.ended("e2")
+    assert world.pools.versions(old.function.key) == [function_version(revision="2")]
+
+
+def test_before_the_hand_off_another_environment_is_tried_a_few_times(world: World) -> None:
+    world.submit("a")
+    for attempt in range(1, HAND_OFF_ATTEMPTS + 1):
+        assert "a" not in world.answers
+        world.ready(f"e{attempt}")
+        world.worker.running.pop(EnvironmentId(f"e{attempt}"))(NotHandedOff("it died"))
+        world.ended(f"e{attempt}")
+    assert isinstance(world.answers["a"], ServiceException)
+    assert len(world.worker.started) == HAND_OFF_ATTEMPTS
+
+
+def test_after_the_hand_off_it_is_not(world: World) -> None:
+    world.submit("a")
+    world.ready("e1")
+    world.worker.running.pop(EnvironmentId("e1"))(PlatformFailed("it died"))
+    assert isinstance(world.answers["a"], ServiceException)
+    assert world.worker.started == ["e1"]
+
+
+@pytest.mark.parametrize(
+    ("kind", "error", "answered"),
+    [
+        (LaunchFailureKind.RUNTIME_MISSING, InvalidRuntimeException, 2),
+        (LaunchFailureKind.ARCHITECTURE, InvalidRuntimeException, 1),
+        (LaunchFailureKind.SANDBOX, ServiceException, 1),
+        (LaunchFailureKind.NO_CAPACITY, TooManyRequestsException, 1),
+    ],
+)
+def test_an_environment_that_cannot_be_made(
+    world: World, kind: LaunchFailureKind, error: type[ServiceError], answered: int
+) -> None:
+    world.submit("a")
+    world.submit("b")
+    world.ended("e1", LaunchFailure(kind, "why"))
+    assert len(world.answers) == answered
+    assert isinstance(world.answers["a"], error)
+    world.ended("e2", LaunchFailure(kind, "why"))
+    assert set(world.answers) == {"a", "b"}
+
+
+def test_under_memory_pressure_the_longest_idle_environment_gives_way(world: World) -> None:
+    for name in ("old", "new"):
+        world.submit(name, function_version(name))
+        world.ready(world.worker.started[-1])
+        world.complete(world.worker.started[-1])
+        world.clock.advance(10)
+    world.worker.room = False
+    world.submit("a")
+    assert (world.worker.stopped, world.worker.started) == (["e1"], ["e1", "e2", "e3"])
+
+
+def test_with_no_room_at_all_callers_are_throttled(world: World) -> None:
+    world.worker.room = False
+    world.submit("a")
+    assert isinstance(world.answers["a"], TooManyRequestsException)
+    assert world.worker.started == []
+
+
+@pytest.mark.parametrize("how", ["waiting", "not handed off", "running", "later"])
+def test_at_the_stop_everybody_gets_an_answer_and_nothing_is_started(world: World, how: str) -> None:
+    world.submit("a")
+    if how in ("running", "not handed off"):
+        world.ready("e1")
+    if how == "later":
+        world.ready("e1")
+        world.complete("e1")
+    world.pools.stop_all("the server stops")
+    actions: dict[str, Callable[[], None]] = {
+        "waiting": lambda: None,
+        "not handed off": lambda: world.worker.running.pop(EnvironmentId("e1"))(NotHandedOff("stopped")),
+        "running": lambda: world.worker.running.pop(EnvironmentId("e1"))(PlatformFailed("stopped")),
+        "later": lambda: world.submit("b"),
+    }
+    actions[how]()
+    world.ended("e1")
+    assert isinstance(world.answers["b" if how == "later" else "a"], ServiceException)
+    assert (world.worker.started, world.worker.stopped) == (["e1"], ["e1"])
+
+
+def test_code_is_in_use_while_there_are_environments(world: World) -> None:
+    assert world.pools.digests_in_use() == set()
+    world.submit("a")
+    world.ready("e1")
+    assert world.pools.digests_in_use() == {"digest"}
+    world.complete("e1")
+    world.clock.advance(600)
+    world.pools.stop_idle()
+    assert world.pools.digests_in_use() == {"digest"}
+    world.ended("e1")
+    assert world.pools.digests_in_use() == set()
