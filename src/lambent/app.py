@@ -25,10 +25,10 @@ from lambent.control_plane.functions import Settings as ControlPlaneSettings
 from lambent.http.server import HttpServer
 from lambent.http.sockets import bind_tcp
 from lambent.iam.audit import AuditLog
-from lambent.iam.authentication import AcceptAnyKey, Authenticate, VerifyEnvironment, VerifySignatures
+from lambent.iam.authentication import AcceptAnyKey, Authenticate, Caller, VerifyEnvironment, VerifySignatures
 from lambent.iam.enforcement import Enforcer
 from lambent.iam.entities import IamEntities
-from lambent.iam.identities import Identities
+from lambent.iam.identities import Identities, root_principal
 from lambent.iam.policy_sources import PolicySource, StoredResourcePolicies
 from lambent.iam.roles import Roles, RoleTrust
 from lambent.iam.sessions import SessionIssuer, load_secret
@@ -41,6 +41,9 @@ from lambent.invoke.specs import EnvironmentSpecs, MintCredentials
 from lambent.invoke.upkeep import Upkeep
 from lambent.model.clock import Clock, SystemClock
 from lambent.model.execution import RoleCredentials
+from lambent.observability.insights.engine import LogQueries
+from lambent.observability.logs.metric_filters import MetricFilters
+from lambent.observability.logs.metric_sink import MetricStoreSink
 from lambent.observability.logs.store import LogStore
 from lambent.observability.metrics.embedded import EmbeddedMetricsSink
 from lambent.observability.metrics.invocations import InvocationMetrics
@@ -54,7 +57,9 @@ from lambent.services.lambda_ import access as lambda_access
 from lambent.services.lambda_ import download
 from lambent.services.lambda_.operations import definition as lambda_service
 from lambent.services.logs import access as logs_access
+from lambent.services.logs.metric_filters import measure_for_ever
 from lambent.services.logs.operations import definition as logs_service
+from lambent.services.logs.queries import event_pointer
 from lambent.services.logs.retention import keep_retention
 from lambent.services.reports.cost import COST_PATH, CostReport
 from lambent.services.reports.endpoint import Report, Reports
@@ -193,12 +198,16 @@ class App:
         metrics.add_source(invocations)
         frontend = Frontend(directory, counting, pools, reservations, invocations)
 
+        queries = LogQueries(logs, event_pointer)
+        stack.push_async_callback(queries.close)
+        metric_filters = MetricFilters(logs, MetricStoreSink(metrics))
+        self._run_until_stopped(measure_for_ever(store, metric_filters), "measure what metric filters ask for")
         downloads = download.CodeDownloads(await download.load_secret(store), code)
         stack.push_async_callback(downloads.handler.close)
         health = Health(self.describe)
         self._services = [
             lambda_service(control_plane, frontend, downloads),
-            logs_service(logs, store),
+            logs_service(logs, store, queries),
             cloudwatch_service(metrics),
             iam_service(entities, callers),
             sts_service(entities, sessions, callers),
@@ -221,10 +230,12 @@ class App:
                         all_accounts=config.auth == "none",
                     ).make,
                     "cloudwatch",
+                    open_here=True,
                 ),
             },
             authenticate,
             authoriser.forward if authoriser is not None else None,
+            local_caller=Caller(root_principal(config.account), config.region, None),
         )
         stack.push_async_callback(reports.close)
         endpoint = AwsEndpoint(

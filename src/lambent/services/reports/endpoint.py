@@ -1,5 +1,7 @@
 """Reports by GET, for whoever the endpoint knows: under `--auth sigv4` a request must be signed like any other.
 
+Prometheus cannot sign, so `/metrics` is also answered to programs on this host.
+
 With `--iam enforce` somebody who is not root needs `cloudwatch:*` for metrics and `ce:*` for cost, on every resource:
 what reads metrics and bills on AWS.
 """
@@ -7,13 +9,14 @@ what reads metrics and bills on AWS.
 from __future__ import annotations
 
 import asyncio
+import ipaddress
 import logging
 from collections.abc import Awaitable, Callable, Mapping
 from dataclasses import dataclass
 
 import orjson
 
-from lambent.aws.routing import is_from_foreign_page
+from lambent.aws.routing import is_from_foreign_page, signing_scope
 from lambent.http.messages import Exchange, Request, Response
 from lambent.iam.authentication import Authenticate, Caller
 from lambent.iam.refusals import WireFamily
@@ -30,21 +33,28 @@ AuthoriseReport = Callable[[Request, str, Caller], Awaitable[None]]
 
 @dataclass(frozen=True, slots=True)
 class Report:
-    """`service`: the prefix of the actions somebody needs to read it."""
+    """`service`: the prefix of the actions somebody needs to read it. `open_here`: whoever asks from this host may."""
 
     make: Make
     service: str
+    open_here: bool = False
 
 
 class Reports:
     """Handlers by path; `close` waits for those that are being made."""
 
     def __init__(
-        self, reports: Mapping[str, Report], authenticate: Authenticate, authorise: AuthoriseReport | None
+        self,
+        reports: Mapping[str, Report],
+        authenticate: Authenticate,
+        authorise: AuthoriseReport | None,
+        local_caller: Caller,
     ) -> None:
+        """`local_caller`: as whom somebody without a signature reads a report that is open on this host."""
         self._reports = reports
         self._authenticate = authenticate
         self._authorise = authorise
+        self._local_caller = local_caller
         self._tasks: set[asyncio.Task[None]] = set()
 
     @property
@@ -67,7 +77,7 @@ class Reports:
 
     async def _answer(self, exchange: Exchange) -> None:
         try:
-            response = await self._report(exchange.request)
+            response = await self._report(exchange)
         except ServiceError as error:
             response = _error(error)
         except Exception:
@@ -75,7 +85,8 @@ class Reports:
             response = _error(ServiceError("InternalFailure", "The cause is in Lambent's log.", status=500))
         exchange.respond(response)
 
-    async def _report(self, request: Request) -> Response:
+    async def _report(self, exchange: Exchange) -> Response:
+        request = exchange.request
         if is_from_foreign_page(request.head):
             raise access_denied("Requests from web pages of another origin are refused.")
         report = self._reports.get(request.path)
@@ -83,10 +94,29 @@ class Reports:
             raise ServiceError("NotFound", f"There is nothing at {request.path[:200]}", status=404)
         if request.method != "GET":
             raise ServiceError("MethodNotAllowed", "Only GET is answered here.", status=405)
+        if report.open_here and signing_scope(request.head) is None and is_local(exchange):
+            return await report.make(request, self._local_caller)
         caller = self._authenticate.authenticate(request, WireFamily.REST_JSON)
         if self._authorise is not None:
             await self._authorise(request, report.service, caller)
         return await report.make(request, caller)
+
+
+def is_local(exchange: Exchange) -> bool:
+    """Does a program on this host ask, for itself? Not so a proxy that passes on what others ask, nor a web page whose
+    name was made to mean this host: both give a Host that is not this one's, or say whom they ask for."""
+    headers = exchange.request.headers
+    if any(name in headers for name in ("forwarded", "x-forwarded-for", "x-real-ip", "via")):
+        return False
+    host = (headers.get("host") or "").rsplit(":", 1)[0].strip("[]")
+    return _is_loopback(exchange.client_address or "") and (host == "localhost" or _is_loopback(host))
+
+
+def _is_loopback(address: str) -> bool:
+    try:
+        return ipaddress.ip_address(address).is_loopback
+    except ValueError:
+        return False
 
 
 def _error(error: ServiceError) -> Response:
