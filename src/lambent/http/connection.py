@@ -41,6 +41,8 @@ class HttpConnection(asyncio.Protocol):
         "_current",
         "_drained",
         "_eof",
+        "_held",
+        "_held_timer",
         "_lingered",
         "_lingering",
         "_lost",
@@ -75,6 +77,8 @@ class HttpConnection(asyncio.Protocol):
         self._backlog: memoryview | None = None  # of a read, what has not been looked at
         self._write_paused = False
         self._unsent = 0
+        self._held = b""  # an answer that waits for the next one (see `HttpLimits.hold_pipelined_s`)
+        self._held_timer: asyncio.TimerHandle | None = None
 
     # What the event loop calls
 
@@ -130,6 +134,9 @@ class HttpConnection(asyncio.Protocol):
         if current is not None:
             current.connection_lost()
         self._backlog = None
+        if self._held_timer is not None:
+            self._held_timer.cancel()
+            self._held_timer = None
         self._parser.release()
         self._roster.leave(self)
 
@@ -146,9 +153,15 @@ class HttpConnection(asyncio.Protocol):
         exchange.answered = True
         body = response.body
         if isinstance(body, bytes):
-            self._send(head, body if framing is not Framing.NONE else b"")
+            if framing is Framing.NONE:
+                body = b""
+            if keep_alive and self._parser.ready and self._roster.limits.hold_pipelined_s:
+                self._hold(head + body)
+            else:
+                self._send(head, body)
             self._answered(keep_alive)
         else:
+            self._release_held()
             self._write(head)
             task = self._roster.loop.create_task(self._send_stream(body, keep_alive, framing, length))
             self._roster.streams.add(task)
@@ -318,7 +331,25 @@ class HttpConnection(asyncio.Protocol):
 
     # Sending
 
+    def _hold(self, answer: bytes) -> None:
+        self._held += answer
+        if self._held_timer is None:
+            delay_s = self._roster.limits.hold_pipelined_s
+            self._held_timer = self._roster.loop.call_later(delay_s, self._release_held)
+
+    def _release_held(self) -> None:
+        if self._held_timer is not None:
+            self._held_timer.cancel()
+            self._held_timer = None
+        held, self._held = self._held, b""
+        if held and not self._transport.is_closing():
+            self._write(held)
+
     def _send(self, head: bytes, body: bytes) -> None:
+        if self._held_timer is not None:
+            self._held_timer.cancel()
+            self._held_timer = None
+            head, self._held = self._held + head, b""
         if len(body) <= _JOIN_MAX_BYTES:
             self._write(head + body)
         else:
@@ -352,6 +383,7 @@ class HttpConnection(asyncio.Protocol):
         """Close after what is written. A client that may still be sending is listened to until it has read that."""
         if self._lingering:
             return
+        self._release_held()
         if self._parser.ready or self._reading_paused:
             self._linger()
             return

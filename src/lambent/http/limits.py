@@ -31,6 +31,9 @@ class HttpLimits:
     """How long a refused client may still send (and have it thrown away), so that it reads the refusal."""
     max_linger_bytes: int = 256 * 1024 * 1024
     """How much a refused client may still send."""
+    hold_pipelined_s: float = 0.0
+    """An answer to a client that has sent its next request already waits so long for that one's answer, to go with it
+    in one packet. For clients that pipeline and read nothing in between; 0: answers never wait."""
     max_connections: int | None = None
     """Connections at once; 503 beyond. None: as many as there are file descriptors."""
 

@@ -176,6 +176,57 @@ async def test_pipelined_requests_are_handed_over_one_at_a_time_and_reading_paus
     assert client.output.index(b"one") < client.output.index(b"two") < client.output.index(b"three")
 
 
+HOLDING = HttpLimits(hold_pipelined_s=0.01)
+
+
+async def test_held_answers_go_out_with_the_next_one(connect: Callable[..., Client]) -> None:
+    client = connect(limits=HOLDING)
+    client.send(GET % 1 + GET % 2)
+    client.exchanges[0].respond(Response(200, body=b"one"))
+    assert client.output == b""
+    client.exchanges[1].respond(Response(200, body=b"two"))
+    assert client.output.index(b"one") < client.output.index(b"two")
+    assert client.transport.writes == 1
+
+
+async def test_held_answers_do_not_wait_for_long(connect: Callable[..., Client]) -> None:
+    client = connect(limits=HOLDING)
+    client.send(GET % 1 + GET % 2)
+    client.exchanges[0].respond(Response(200, body=b"one"))
+    await asyncio.sleep(0.05)
+    assert client.output.endswith(b"one")
+    client.exchanges[1].respond(Response(200, body=b"two"))
+    assert client.output.count(b"one") == 1
+
+
+async def test_an_answer_is_not_held_when_nothing_follows_it(connect: Callable[..., Client]) -> None:
+    client = connect(limits=HOLDING)
+    client.send(GET % 1)
+    client.exchanges[0].respond(Response(200, body=b"one"))
+    assert client.output.endswith(b"one")
+
+
+async def test_held_answers_go_out_before_a_stream(connect: Callable[..., Client]) -> None:
+    async def pieces() -> AsyncIterator[bytes]:
+        yield b"two"
+
+    client = connect(limits=HOLDING)
+    client.send(GET % 1 + GET % 2)
+    client.exchanges[0].respond(Response(200, body=b"one"))
+    client.exchanges[1].respond(Response(200, body=pieces()))
+    await settle()
+    assert client.output.index(b"one") < client.output.index(b"two")
+
+
+async def test_held_answers_of_a_lost_client_are_forgotten(connect: Callable[..., Client]) -> None:
+    client = connect(limits=HOLDING)
+    client.send(GET % 1 + GET % 2)
+    client.exchanges[0].respond(Response(200, body=b"one"))
+    client.lose()
+    await asyncio.sleep(0.03)
+    assert client.output == b""
+
+
 async def test_thousands_of_pipelined_requests_answered_at_once(connect: Callable[..., Client]) -> None:
     client = connect(echo)
     client.send(b"".join(GET % i for i in range(5_000)))
