@@ -113,7 +113,7 @@ class App:
         backend: SandboxBackend | None = None,
     ) -> App:
         """Start everything; when this returns, requests are answered. Raises StartError, DataDirectoryError,
-        StoreError, SandboxError, OSError (the port is taken). `clock` and `backend` are for tests."""
+        StoreError, MetricStoreError, SandboxError, OSError (the port is taken). `clock` and `backend` are for tests."""
         app = cls(config, environ, clock or SystemClock())
         try:
             await app._start(backend)

@@ -16,6 +16,7 @@ import uvloop
 from lambent.app import App, StartError
 from lambent.cli.errors import CommandError
 from lambent.config import OPTIONS, Config, load
+from lambent.observability.metrics.store import MetricStoreError
 from lambent.store.data_directory import DataDirectoryError
 from lambent.store.errors import StoreError
 from lambent.worker.sandbox.api import SandboxError
@@ -33,7 +34,7 @@ def run(options: Namespace) -> int:
     _allow_many_descriptors()
     try:
         return uvloop.run(_serve(config))
-    except (StartError, DataDirectoryError, StoreError, SandboxError) as error:
+    except (StartError, DataDirectoryError, StoreError, MetricStoreError, SandboxError) as error:
         raise CommandError(str(error)) from None
     except OSError as error:
         raise CommandError(f"cannot listen on {config.host} port {config.port}: {error.strerror or error}") from None

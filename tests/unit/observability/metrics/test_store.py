@@ -156,6 +156,12 @@ async def test_a_file_that_cannot_be_written_loses_nothing_that_memory_holds(
     assert values.count == 2
 
 
+async def test_a_file_that_is_no_database_says_so(tmp_path: Path, clock: ManualClock) -> None:
+    (tmp_path / "metrics.db").write_bytes(b"not a database " * 100)
+    with pytest.raises(MetricStoreError, match=r"metrics\.db: file is not a database"):
+        await MetricStore(tmp_path / "metrics.db", clock).start()
+
+
 def test_the_coarsest_tier_that_fits_is_read() -> None:
     assert [tier_for(period, 7200) for period in (1, 30, 60, 300, 900, 3600, 86_400)] == [
         1,
