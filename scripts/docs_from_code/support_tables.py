@@ -42,7 +42,7 @@ def _registered() -> dict[str, Operations]:
     part = Mock()
     return {
         "lambda": lambda_.operations(part, part, part),
-        "logs": logs.operations(part, part),
+        "logs": logs.operations(part, part, part),
         "cloudwatch": cloudwatch.operations(part),
         "iam": iam.operations(part, part),
         "sts": sts.operations(part, part, part),

@@ -21,7 +21,7 @@ from lambent.services.sts.support import SUPPORT as STS
 
 _PART = Mock()  # what the operations would work with does not matter here
 SERVICES = {
-    "logs": (LOGS, logs.operations(_PART, _PART)),
+    "logs": (LOGS, logs.operations(_PART, _PART, _PART)),
     "cloudwatch": (CLOUDWATCH, cloudwatch.operations(_PART)),
     "iam": (IAM, iam.operations(_PART, _PART)),
     "sts": (STS, sts.operations(_PART, _PART, _PART)),

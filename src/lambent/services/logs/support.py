@@ -62,6 +62,23 @@ SUPPORT: Final[Support] = {
         "logGroupName", "filterNamePrefix", "metricName", "metricNamespace", "limit", "nextToken"
     ),
     "TestMetricFilter": effective("filterPattern", "logEventMessages"),
+    "StartQuery": {
+        **effective(
+            *("logGroupName", "logGroupNames", "logGroupIdentifiers", "startTime", "endTime", "queryString", "limit"),
+        ),
+        "queryLanguage": refused("Queries are in CWLI, the language of Logs Insights.", "CWLI"),
+    },
+    "GetQueryResults": effective("queryId", "nextToken", "maxItems"),
+    "StopQuery": effective("queryId"),
+    "DescribeQueries": {
+        **effective("logGroupName", "status", "maxResults", "nextToken"),
+        "queryLanguage": without_effect("All queries are in CWLI."),
+    },
+    "DescribeQueryDefinitions": {
+        **effective("queryDefinitionNamePrefix", "maxResults", "nextToken"),
+        "queryLanguage": without_effect("All queries are in CWLI."),
+    },
+    "GetLogRecord": {**effective("logRecordPointer"), "unmask": _NOTHING_MASKED},
     "StartLiveTail": effective(
         "logGroupIdentifiers", "logStreamNames", "logStreamNamePrefixes", "logEventFilterPattern"
     ),

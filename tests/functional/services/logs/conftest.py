@@ -18,9 +18,11 @@ from lambent.http.sockets import bind_tcp
 from lambent.iam.authentication import AcceptAnyKey
 from lambent.iam.sessions import SessionIssuer
 from lambent.model.ids import AccountId, Region
+from lambent.observability.insights.engine import LogQueries
 from lambent.observability.logs.group import LogStoreSettings
 from lambent.observability.logs.store import LogStore
 from lambent.services.logs.operations import definition
+from lambent.services.logs.queries import event_pointer
 from lambent.services.logs.retention import apply_retention
 from lambent.store.sqlite import SqliteStore
 
@@ -92,8 +94,9 @@ class LogsServer:
         self._store = await SqliteStore.open(self.data / "lambent.db")
         self.log_store = LogStore(self.data / "logs", self.clock, self._settings)
         await self.log_store.start()
+        queries = LogQueries(self.log_store, event_pointer)
         who = AcceptAnyKey(SessionIssuer(b"s" * 32), ACCOUNT, REGION)
-        endpoint = AwsEndpoint([definition(self.log_store, self._store)], who, region=REGION, account=ACCOUNT)
+        endpoint = AwsEndpoint([definition(self.log_store, self._store, queries)], who, region=REGION, account=ACCOUNT)
         server = HttpServer(endpoint.handle, endpoint.policy)
         listener = bind_tcp("127.0.0.1", 0)
         self.url = f"http://127.0.0.1:{listener.getsockname()[1]}"
@@ -102,6 +105,7 @@ class LogsServer:
         await self._stop.wait()
         await server.close(1)
         await endpoint.close(1)
+        await queries.close()
         await self.log_store.close()
         await self._store.close()
 
