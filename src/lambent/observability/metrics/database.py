@@ -9,6 +9,7 @@ them, and one second for 3 hours of what was put with a StorageResolution of 1
 from __future__ import annotations
 
 import sqlite3
+import time
 from collections.abc import Iterator, Mapping
 from dataclasses import dataclass
 from pathlib import Path
@@ -102,14 +103,16 @@ class MetricDatabase:
     def _write_points(self, points: Mapping[PointKey, StatisticSet]) -> None:
         merged: dict[tuple[int, int, int, str], StatisticSet] = {}
         newest: dict[int, int] = {}
-        for (metric, unit, second, is_fine), values in points.items():
+        for number, ((metric, unit, second, is_fine), values) in enumerate(points.items()):
+            make_way(number)
             series = self._series_id(metric, second)
             newest[series] = max(second, newest.get(series, 0))
             for tier in RETENTION_S:
                 if tier > 1 or is_fine:
                     key = (tier, series, second - second % tier, unit)
                     merged.setdefault(key, StatisticSet()).merge(values)
-        for key, values in merged.items():
+        for number, (key, values) in enumerate(merged.items()):
+            make_way(number)
             for row in self._db.execute(
                 "SELECT count, total, minimum, maximum, buckets FROM points"
                 " WHERE tier=? AND series=? AND start_s=? AND unit=?",
@@ -180,6 +183,12 @@ class MetricDatabase:
             self._db.execute("DELETE FROM points WHERE tier=? AND start_s<?", (tier, now_s - kept_s))
         self._db.execute("DELETE FROM series WHERE last_s<?", (now_s - max(RETENTION_S.values()),))
         self._series.clear()
+
+
+def make_way(number: int) -> None:
+    """In a long loop on a thread: let go of the interpreter every few turns, for the event loop to go on at once."""
+    if not number % 32:
+        time.sleep(0.0001)
 
 
 def _to_row(values: StatisticSet) -> tuple[float, float, float, float, bytes | None]:

@@ -9,7 +9,9 @@ tallies become metrics when the store collects them, on its thread.
 
 from __future__ import annotations
 
+import itertools
 import math
+import threading
 from collections.abc import Callable, Iterable, Iterator, Mapping
 from dataclasses import dataclass, field
 from typing import Final, Protocol
@@ -19,7 +21,7 @@ from lambent.model.arn import FunctionId
 from lambent.model.clock import Clock
 from lambent.model.execution import Completed
 from lambent.model.function import FunctionVersion
-from lambent.observability.metrics.database import DAY_S, PointKey, Usage, UsageKey
+from lambent.observability.metrics.database import DAY_S, PointKey, Usage, UsageKey, make_way
 from lambent.observability.metrics.identity import Dimensions, MetricId, dimensions_of
 from lambent.observability.metrics.sketch import PER_LOG, ZERO, Buckets, merge
 from lambent.observability.metrics.statistics import StatisticSet
@@ -105,6 +107,9 @@ class InvocationMetrics:
         self._in_use = in_use
         self._tallies: dict[TallyKey, Tally] = {}
         self._totals: dict[FunctionId, Totals] = {}
+        self._collected: dict[int, Mapping[TallyKey, Tally]] = {}  # on their way to the totals
+        self._collections = itertools.count()
+        self._adding = threading.Lock()
 
     def completed(
         self,
@@ -150,15 +155,19 @@ class InvocationMetrics:
 
     def totals(self) -> dict[FunctionId, Totals]:
         """Since the server started, by function."""
-        summed = {function: Totals().plus(totals) for function, totals in self._totals.items()}
-        _add_totals(summed, self._tallies.values())
+        with self._adding:
+            summed = {function: Totals().plus(totals) for function, totals in self._totals.items()}
+            for tallies in (*self._collected.values(), self._tallies):
+                _add_totals(summed, tallies.values())
         return summed
 
     def collect(self) -> Callable[[], Batch]:
         """See `store.Source`. Also samples the concurrency of what runs now, so that a long invocation shows in every
         minute it runs."""
         tallies, self._tallies = self._tallies, {}
-        _add_totals(self._totals, tallies.values())
+        collection = next(self._collections)
+        with self._adding:
+            self._collected[collection] = tallies
         counters = self._in_use
         samples: Samples = []
         for function, count in counters.functions_in_use().items():
@@ -168,7 +177,13 @@ class InvocationMetrics:
         pools: set[tuple[str, str]] = {(function.account, function.region) for function in functions}
         reserved = {pool: counters.reserved_total(*pool) for pool in pools}
         minute = int(self._now() // 60)
-        return lambda: _batch(tallies, samples, minute, reserved)
+
+        def make() -> Batch:
+            with self._adding:
+                _add_totals(self._totals, self._collected.pop(collection).values())
+            return _batch(tallies, samples, minute, reserved)
+
+        return make
 
 
 def _add_totals(totals: dict[FunctionId, Totals], tallies: Iterable[Tally]) -> None:
@@ -191,7 +206,8 @@ def _batch(
 ) -> Batch:
     points: dict[PointKey, StatisticSet] = {}
     usage: dict[UsageKey, Usage] = {}
-    for (began, _, _), tally in tallies.items():
+    for number, ((began, _, _), tally) in enumerate(tallies.items()):
+        make_way(number * 16)
         function = tally.version.function
         for dimensions in _dimension_sets(tally):
             for name, unit, values in _invocation_metrics(tally):

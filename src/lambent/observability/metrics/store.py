@@ -31,7 +31,7 @@ logger = logging.getLogger(__name__)
 FLUSH_INTERVAL_S: Final = 60.0
 EXPIRE_INTERVAL_S: Final = 3600.0
 BUFFER_MAX: Final = 50_000  # points in memory before they are written ahead of time
-DROP_MAX: Final = 500_000  # points in memory, when the file cannot be written, before new ones are dropped
+DROP_MAX: Final = 200_000  # points in memory, when the file cannot be written, before new ones are dropped
 T = TypeVar("T")
 
 
