@@ -11,6 +11,7 @@ import os
 import signal
 import subprocess
 import sys
+import time
 from collections.abc import Callable
 from concurrent import futures
 from concurrent.futures import ThreadPoolExecutor
@@ -191,6 +192,12 @@ def test_the_log_of_a_function(aws: Aws, newest: Callable[[str], str]) -> None:
     assert [event["message"] for event in found] == ["line 1\n", "line 2\n"]
     pattern = ("--filter-pattern", "[word=line, number>1]")
     assert [event["message"] for event in aws("logs", "filter-log-events", *group, *pattern)["events"]] == ["line 2\n"]
+    query = ("--query-string", 'filter @type = "REPORT" | stats count(*) as n, max(@memorySize) / 1000000 as MB')
+    now = int(time.time())
+    asked = aws("logs", "start-query", *group, "--start-time", str(now - 600), "--end-time", str(now), *query)
+    while (answer := aws("logs", "get-query-results", "--query-id", asked["queryId"]))["status"] == "Running":
+        time.sleep(0.1)
+    assert answer["results"] == [[{"field": "n", "value": "2"}, {"field": "MB", "value": "128"}]]
     groups = ("logs", "describe-log-groups", "--log-group-name-prefix", "/aws/lambda/cli")
     assert "/aws/lambda/cli-log" in aws.text(*groups, "--query", "logGroups[].logGroupName")
     aws("lambda", "delete-function", "--function-name", "cli-log")
