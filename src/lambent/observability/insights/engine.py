@@ -129,18 +129,30 @@ class LogQueries:
 
     async def _run(self, query: LogQuery) -> None:
         worker = await QueryWorker.start(query.text, query.limit)
+        feeding: asyncio.Task[None] | None = None
         try:
             async for events in self._batches(query):
-                query.scanned += len(events)
-                query.scanned_bytes += sum(len(event.message) for event in events)
-                await worker.feed(events)
-                query.matched = worker.matched
+                await self._fed(query, worker, feeding)
                 if worker.done:
                     break
+                query.scanned += len(events)
+                query.scanned_bytes += sum(len(event.message) for event in events)
+                feeding = asyncio.create_task(worker.feed(events))  # while the next events are read
+            await self._fed(query, worker, feeding)
             query.rows = await worker.finish()
             query.matched = worker.matched
         finally:
+            if feeding is not None:
+                feeding.cancel()
+                await asyncio.wait([feeding])
             await worker.close()
+
+    @staticmethod
+    async def _fed(query: LogQuery, worker: QueryWorker, feeding: asyncio.Task[None] | None) -> None:
+        """Wait until the worker has taken in what it was given. Raises what went wrong."""
+        if feeding is not None:
+            await feeding
+            query.matched = worker.matched
 
     def _ended(self, query: LogQuery, task: asyncio.Task[None]) -> None:
         """The supervision point of queries: whatever went wrong, the query says so."""

@@ -25,10 +25,12 @@ from lambent.observability.insights.commands import (
     parse_query,
     required_literals,
 )
-from lambent.observability.insights.rows import Row, SourceEvent, Value
+from lambent.observability.insights.rows import Row, SourceEvent, Timestamp, Value
 
 GROUPS_MAX: Final = 100_000
 _POINTER: Final = "@ptr"
+_OWN_KEYS: Final = (str, Timestamp, type(None))
+"""Values that group by themselves; others by how they are shown, so that 1 and 1.0 are one group."""
 
 
 class QueryTooLargeError(Exception):
@@ -249,13 +251,13 @@ def _sort_key(value: Value, *, descending: bool) -> tuple[Any, ...]:
 class _StatsStage:
     def __init__(self, command: Stats) -> None:
         self._command = command
-        self._groups: dict[tuple[str | None, ...], tuple[list[Value], list[Aggregate]]] = {}
+        self._groups: dict[tuple[Value, ...], tuple[list[Value], list[Aggregate]]] = {}
 
     def feed(self, rows: list[Row]) -> list[Row]:
         command, groups = self._command, self._groups
         for row in rows:
             by = [column.evaluate(row) for column in command.by]
-            key = tuple(None if value is None else functions.text(value) for value in by)
+            key = tuple([value if isinstance(value, _OWN_KEYS) else functions.text(value) for value in by])
             group = groups.get(key)
             if group is None:
                 if len(groups) >= GROUPS_MAX:

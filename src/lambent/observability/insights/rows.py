@@ -9,8 +9,7 @@ from __future__ import annotations
 
 import json
 import re
-from dataclasses import dataclass
-from typing import Any, Final
+from typing import Any, Final, NamedTuple
 
 import orjson
 
@@ -42,8 +41,7 @@ class Timestamp(int):
     """Epoch milliseconds, shown as a date."""
 
 
-@dataclass(frozen=True, slots=True)
-class SourceEvent:
+class SourceEvent(NamedTuple):
     """A log event. `log` is `account:group`, `pointer` finds it again; times are epoch ms."""
 
     log: str

@@ -53,8 +53,7 @@ class QueryWorker:
 
     async def feed(self, events: Sequence[SourceEvent]) -> None:
         """Let it take in a batch. Raises QueryWorkerError, TimeoutError."""
-        batch = [[e.log, e.stream, e.timestamp_ms, e.ingestion_ms, e.message, e.pointer] for e in events]
-        answer = await self._ask(orjson.dumps(batch))
+        answer = await self._ask(orjson.dumps(list(map(tuple, events))))
         self.done, self.matched = answer["done"], answer["matched"]
 
     async def finish(self) -> list[list[tuple[str, str]]]:
@@ -108,7 +107,7 @@ def main() -> None:
                 run.finish()
                 _write(sink, {"rows": run.results(), "matched": run.matched})
                 return
-            run.feed([SourceEvent(*values) for values in orjson.loads(message)])
+            run.feed(list(map(SourceEvent._make, orjson.loads(message))))
             _write(sink, {"done": run.done, "matched": run.matched})
     except (QueryTooLargeError, MemoryError, RecursionError) as error:
         _write(sink, {"failure": str(error) or "The query needs too much memory."})

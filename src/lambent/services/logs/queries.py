@@ -5,6 +5,7 @@ Saved queries (query definitions) are those that come with Lambent: the everyday
 
 from __future__ import annotations
 
+import re
 from typing import Final
 
 from lambent.aws.context import Params, RequestContext
@@ -22,6 +23,7 @@ from lambent.services.logs.settings import read_settings
 from lambent.store.api import Store
 
 _GROUPS_MAX: Final = 50
+_POINTER: Final = re.compile(r"(.+)/(\d{1,15})/(\d{1,20})")
 _RESULTS_MAX: Final = 10_000
 _QUERIES: Final = 1000
 _SECONDS_BELOW: Final = 100_000_000_000  # a larger time must be in milliseconds
@@ -49,7 +51,7 @@ SAVED_QUERIES: Final = {
 
 def event_pointer(group: LogGroupId, event: StoredEvent) -> str:
     """The `@ptr` of an event."""
-    return page_token([group.name, *event.key])
+    return f"{group.name}/{event.key.timestamp_ms}/{event.key.sequence}"
 
 
 class LogInsights:
@@ -130,7 +132,7 @@ class LogInsights:
 
     async def get_log_record(self, ctx: RequestContext, params: Params) -> Params:
         """https://docs.aws.amazon.com/AmazonCloudWatchLogs/latest/APIReference/API_GetLogRecord.html"""
-        name, timestamp_ms, sequence = parse_page_token(params["logRecordPointer"], str, int, int)
+        name, timestamp_ms, sequence = _parse_pointer(params["logRecordPointer"])
         group = named_group(ctx, name)
         around = EventQuery(
             limit=1,
@@ -193,6 +195,13 @@ class LogInsights:
         if query is None:
             raise ServiceError("ResourceNotFoundException", "The specified query does not exist.")
         return query
+
+
+def _parse_pointer(pointer: str) -> tuple[str, int, int]:
+    match = _POINTER.fullmatch(pointer)
+    if match is None:
+        raise invalid_parameter("The specified logRecordPointer is invalid.")
+    return match[1], int(match[2]), int(match[3])
 
 
 def _epoch_ms(time: int) -> int:
