@@ -13,12 +13,13 @@ from collections.abc import Callable, Iterator
 from dataclasses import dataclass
 from typing import Final, Literal, NamedTuple, TypeVar, cast
 
+from lambent.observability.logs.filter_regex import Regex, RegexError, Wildcards
+
 REGEXES_MAX: Final = 2
 """Regular expressions in one pattern of columns or JSON selectors (the quota of FilterLogEvents)."""
 
 _NUMBER: Final = re.compile(r"[+-]?(?:\d+(?:\.\d*)?|\.\d+)(?:[eE][+-]?\d+)?\Z")
 _NETWORK: Final = re.compile(r"[0-9a-fA-F.:]+/\d{1,3}\Z")
-_REGEX_ALPHABET: Final = re.compile(r"(?:[A-Za-z0-9:_#=@/;,\-^$?\[\]{}|*+.\s]|\\.)+\Z", re.ASCII)
 _TOKEN: Final = re.compile(
     r"""\s*(?:
         (?P<regex>%(?:[^%\\]|\\.)*%)
@@ -126,7 +127,8 @@ class Operand:
 
     text: str
     number: float | None = None
-    pattern: re.Pattern[str] | None = None
+    wildcards: Wildcards | None = None
+    regex: Regex | None = None
     network: ipaddress.IPv4Network | ipaddress.IPv6Network | None = None
 
 
@@ -154,10 +156,10 @@ def take_operand(tokens: Tokens, operator: Operator) -> Operand:
 def _operand(token: Token) -> Operand:
     text = token.text
     if token.kind == "regex":
-        return Operand(text, pattern=compile_regex(text[1:-1]))
+        return Operand(text, regex=compile_regex(text[1:-1]))
     if token.kind == "quoted":
         text = unescape(text[1:-1])
-        return Operand(text, pattern=_wildcards(text))
+        return Operand(text, wildcards=Wildcards(text))
     if token.kind != "word":
         raise InvalidFilterPatternError(f"a value is missing before '{text}'")
     if _NUMBER.match(text):
@@ -167,7 +169,7 @@ def _operand(token: Token) -> Operand:
             return Operand(text, network=ipaddress.ip_network(text, strict=False))
         except ValueError:
             raise InvalidFilterPatternError(f"'{text}' is no network") from None
-    return Operand(text, pattern=_wildcards(text))
+    return Operand(text, wildcards=Wildcards(text))
 
 
 def compares(value: str | float, operator: Operator, operand: Operand) -> bool:
@@ -191,8 +193,10 @@ def compares(value: str | float, operator: Operator, operand: Operand) -> bool:
 def equals(value: str | float, operand: Operand) -> bool:
     """Whether a value is what the operand says."""
     text = value if isinstance(value, str) else number_text(value)
-    if operand.pattern is not None:
-        return operand.pattern.search(text) is not None
+    if operand.wildcards is not None:
+        return operand.wildcards.matches(text)
+    if operand.regex is not None:
+        return operand.regex.matches(text.encode("utf-8", "replace"))
     if operand.network is not None:
         try:
             address = ipaddress.ip_address(text)
@@ -218,20 +222,14 @@ def number_text(value: float) -> str:
     return str(int(value)) if float(value).is_integer() and abs(value) < 1e16 else repr(value)
 
 
-def compile_regex(text: str) -> re.Pattern[str]:
+def compile_regex(text: str) -> Regex:
     """A regular expression of the kind allowed between `%`: ASCII, no groups. Raises InvalidFilterPatternError."""
-    if not _REGEX_ALPHABET.match(text):
-        raise InvalidFilterPatternError(f"%{text}% has characters that regular expressions must not have here")
     try:
-        return re.compile(text, re.ASCII)
-    except (re.error, OverflowError) as error:
-        raise InvalidFilterPatternError(f"%{text}% is no regular expression ({error})") from None
+        return Regex(text)
+    except RegexError as error:
+        raise InvalidFilterPatternError(str(error)) from None
 
 
 def unescape(text: str) -> str:
     """The text of a phrase without its backslashes."""
     return re.sub(r"\\(.)", r"\1", text, flags=re.DOTALL)
-
-
-def _wildcards(text: str) -> re.Pattern[str]:
-    return re.compile(r"\A" + ".*".join(map(re.escape, re.split(r"\*+", text))) + r"\Z", re.DOTALL)

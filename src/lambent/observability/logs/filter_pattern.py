@@ -16,6 +16,7 @@ from typing import Final, Protocol
 from lambent.observability.logs.filter_columns import parse_columns
 from lambent.observability.logs.filter_conditions import InvalidFilterPatternError, compile_regex, unescape
 from lambent.observability.logs.filter_json import parse_json_pattern
+from lambent.observability.logs.filter_regex import Regex
 
 __all__ = ["FilterPattern", "InvalidFilterPatternError", "parse_filter_pattern"]
 
@@ -57,9 +58,9 @@ class TermsPattern:
     required: tuple[bytes, ...] = ()
     excluded: tuple[bytes, ...] = ()
     optional: tuple[bytes, ...] = ()
-    required_regexes: tuple[re.Pattern[bytes], ...] = ()
-    excluded_regexes: tuple[re.Pattern[bytes], ...] = ()
-    optional_regexes: tuple[re.Pattern[bytes], ...] = ()
+    required_regexes: tuple[Regex, ...] = ()
+    excluded_regexes: tuple[Regex, ...] = ()
+    optional_regexes: tuple[Regex, ...] = ()
 
     @property
     def matches_all(self) -> bool:
@@ -74,14 +75,14 @@ class TermsPattern:
         for term in self.excluded:
             if term in message:
                 return False
-        if any(regex.search(message) is None for regex in self.required_regexes):
+        if any(not regex.matches(message) for regex in self.required_regexes):
             return False
-        if any(regex.search(message) is not None for regex in self.excluded_regexes):
+        if any(regex.matches(message) for regex in self.excluded_regexes):
             return False
         if not self.optional and not self.optional_regexes:
             return True
         return any(term in message for term in self.optional) or any(
-            regex.search(message) is not None for regex in self.optional_regexes
+            regex.matches(message) for regex in self.optional_regexes
         )
 
     def extract(self, message: str) -> dict[str, str]:
@@ -101,7 +102,7 @@ def parse_filter_pattern(text: str) -> FilterPattern:
 
 def _parse_terms(text: str) -> TermsPattern:
     terms: dict[str, list[bytes]] = {"": [], "-": [], "?": []}
-    regexes: dict[str, list[re.Pattern[bytes]]] = {"": [], "-": [], "?": []}
+    regexes: dict[str, list[Regex]] = {"": [], "-": [], "?": []}
     at = 0
     while at < len(text):
         match = _TERM.match(text, at)
@@ -110,7 +111,7 @@ def _parse_terms(text: str) -> TermsPattern:
         at = match.end()
         sign, word, phrase, regex = match["sign"], match["word"], match["phrase"], match["regex"]
         if regex is not None:
-            regexes[sign].append(re.compile(compile_regex(regex).pattern.encode()))
+            regexes[sign].append(compile_regex(regex))
             continue
         if word is not None and _WORD.match(word) is None:
             raise InvalidFilterPatternError(f"Invalid character(s) in term '{word}'")
