@@ -155,6 +155,14 @@ OPTIONS: Final = (
         "isolation of functions; process is NO isolation, for development where linux cannot be had",
         _choice("linux", "process"),
     ),
+    Option(
+        "tls",
+        "off",
+        "auto: answer in TLS with a certificate of an authority made in DATA/tls, whose ca.pem clients can trust",
+        _choice("off", "auto"),
+    ),
+    Option("tls-cert", "", "answer in TLS with this certificate (PEM, may be a chain)", str, "FILE"),
+    Option("tls-key", "", "the certificate's key (PEM)", str, "FILE"),
     Option("dev", "false", "development mode: debug messages on stderr", _flag),
     Option(
         "upstream",
@@ -197,6 +205,9 @@ class Config:
     auth: str
     iam: str
     sandbox: str
+    tls: str
+    tls_cert: Path | None
+    tls_key: Path | None
     dev: bool
     upstream: Mapping[str, str] = field(default_factory=dict)
     account_concurrency: int = limits.ACCOUNT_CONCURRENCY
@@ -218,8 +229,14 @@ def load(flags: Mapping[str, str | None], environ: Mapping[str, str], file: Path
     data_dir = Path(values["data_dir"] or default_data_dir(environ)).expanduser().absolute()
     values["data_dir"] = data_dir
     values["runtimes_dir"] = Path(values["runtimes_dir"] or data_dir / "runtimes").expanduser().absolute()
+    for name in ("tls_cert", "tls_key"):
+        values[name] = Path(values[name]).expanduser().absolute() if values[name] else None
     values["iam"] = values["iam"] or ("enforce" if values["auth"] == "sigv4" else "off")
     config = Config(**values)
+    if (config.tls_cert is None) != (config.tls_key is None):
+        raise ConfigError("--tls-cert and --tls-key go together")
+    if config.tls == "auto" and config.tls_cert is not None:
+        raise ConfigError("--tls auto makes its own certificate: leave --tls-cert and --tls-key out")
     if config.auth != "sigv4" and not is_loopback(config.host):
         raise ConfigError(
             f"--host {config.host} is not a loopback address: whoever reaches it could run code here. "

@@ -4,6 +4,7 @@ from __future__ import annotations
 
 import json
 import os
+import ssl
 import urllib.error
 import urllib.request
 from argparse import Namespace
@@ -43,6 +44,7 @@ def client(options: Namespace, service: str) -> Any:
         service,
         region_name=_region(options),
         endpoint_url=endpoint_url(options),
+        verify=_ca_bundle(options),
         config=ClientConfig(
             read_timeout=READ_TIMEOUT_S,
             connect_timeout=5,
@@ -64,7 +66,7 @@ def report(options: Namespace, path: str) -> dict[str, Any]:
     prepared = request.prepare()
     signed = urllib.request.Request(prepared.url, headers=dict(prepared.headers.items()))  # noqa: S310
     try:
-        with urllib.request.urlopen(signed, timeout=READ_TIMEOUT_S) as response:  # noqa: S310
+        with urllib.request.urlopen(signed, timeout=READ_TIMEOUT_S, context=_trust(options)) as response:  # noqa: S310
             document: dict[str, Any] = json.load(response)
     except urllib.error.HTTPError as error:
         with error:
@@ -78,11 +80,25 @@ def health(options: Namespace) -> dict[str, Any]:
     """What the server says of itself."""
     url = endpoint_url(options) + "/_lambent/health"
     try:
-        with urllib.request.urlopen(url, timeout=5) as response:  # noqa: S310 - the user's own endpoint
+        with urllib.request.urlopen(url, timeout=5, context=_trust(options)) as response:  # noqa: S310 - the user's own endpoint
             document: dict[str, Any] = json.load(response)
     except (urllib.error.URLError, OSError, ValueError) as error:
         raise CommandError(_no_server(endpoint_url(options), error)) from None
     return document
+
+
+def _ca_bundle(options: Namespace) -> str | None:
+    """Certificates to trust: AWS_CA_BUNDLE, else those of a server of this machine with `--tls auto`."""
+    if not endpoint_url(options).startswith("https:"):
+        return None
+    own = _data_dir() / "tls" / "ca.pem"
+    return os.environ.get("AWS_CA_BUNDLE") or (str(own) if own.exists() else None)
+
+
+def _trust(options: Namespace) -> ssl.SSLContext | None:
+    if not endpoint_url(options).startswith("https:"):
+        return None
+    return ssl.create_default_context(cafile=_ca_bundle(options))
 
 
 @contextmanager
@@ -121,8 +137,12 @@ def _no_server(url: str, error: Exception) -> str:
     return f"no server answers at {url} ({error}). Start one with `lambent serve`, or name it with --endpoint-url."
 
 
+def _data_dir() -> Path:
+    return Path(os.environ.get("LAMBENT_DATA_DIR") or default_data_dir(os.environ))
+
+
 def _own_keys() -> dict[str, str] | None:
-    file = Path(os.environ.get("LAMBENT_DATA_DIR") or default_data_dir(os.environ)) / "credentials"
+    file = _data_dir() / "credentials"
     keys: dict[str, Any] = {}
     try:
         lines = file.read_text().splitlines()

@@ -16,6 +16,7 @@ import uvloop
 from lambent.app import App, StartError
 from lambent.cli.errors import CommandError
 from lambent.config import OPTIONS, Config, load
+from lambent.http.tls import TlsError
 from lambent.observability.metrics.store import MetricStoreError
 from lambent.store.data_directory import DataDirectoryError
 from lambent.store.errors import StoreError
@@ -34,7 +35,7 @@ def run(options: Namespace) -> int:
     _allow_many_descriptors()
     try:
         return uvloop.run(_serve(config))
-    except (StartError, DataDirectoryError, StoreError, MetricStoreError, SandboxError) as error:
+    except (StartError, TlsError, DataDirectoryError, StoreError, MetricStoreError, SandboxError) as error:
         raise CommandError(str(error)) from None
     except OSError as error:
         raise CommandError(f"cannot listen on {config.host} port {config.port}: {error.strerror or error}") from None

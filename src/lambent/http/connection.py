@@ -111,7 +111,8 @@ class HttpConnection(asyncio.Protocol):
             return False
         if current is not None:
             current.client_left()
-        return not self._lost
+        # TLS knows no half-closed connection: there the answer cannot be sent any more.
+        return not self._lost and self._transport.can_write_eof()
 
     def pause_writing(self) -> None:
         self._write_paused = True
@@ -404,7 +405,8 @@ class HttpConnection(asyncio.Protocol):
         self._lingering = True
         self._wait()
         try:
-            self._transport.write_eof()
+            if self._transport.can_write_eof():
+                self._transport.write_eof()
         except OSError:  # the client has reset the connection; asyncio lets that out
             self._transport.abort()
             return

@@ -9,6 +9,7 @@ from __future__ import annotations
 import asyncio
 import logging
 import socket
+import ssl
 
 from lambent.http.connection import HttpConnection
 from lambent.http.coroutines import CoroutineHandler, coroutine_handler
@@ -48,10 +49,11 @@ class HttpServer:
         """Open connections, idle ones included."""
         return 0 if self._roster is None else len(self._roster.members)
 
-    async def start(self, sock: socket.socket) -> None:
+    async def start(self, sock: socket.socket, tls: ssl.SSLContext | None = None) -> None:
         """Accept on `sock`, a listening TCP or Unix stream socket, which belongs to the server from here on.
 
-        May be called for several sockets. Raises RuntimeError after `close`.
+        With `tls` (TCP only), clients must speak TLS, and shake hands in the time they have for a request's head. May
+        be called for several sockets. Raises RuntimeError after `close`.
         """
         loop = asyncio.get_running_loop()
         roster = self._roster
@@ -64,7 +66,10 @@ class HttpServer:
         if sock.family == socket.AF_UNIX:
             server = await loop.create_unix_server(lambda: HttpConnection(found), sock=sock, backlog=BACKLOG)
         else:
-            server = await loop.create_server(lambda: HttpConnection(found), sock=sock, backlog=BACKLOG)
+            handshake_s = self._limits.header_timeout_s if tls is not None else None
+            server = await loop.create_server(
+                lambda: HttpConnection(found), sock=sock, backlog=BACKLOG, ssl=tls, ssl_handshake_timeout=handshake_s
+            )
         self._servers.append(server)
 
     async def close(self, grace_s: float) -> None:

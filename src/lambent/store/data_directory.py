@@ -8,6 +8,7 @@ DATA/logs/          log groups
 DATA/metrics.db     metrics, and what was used (SQLite)
 DATA/audit/         decisions of IAM policies, with --iam enforce
 DATA/runtimes/      what `lambent runtimes install` fetched
+DATA/tls/           certificates made by --tls auto; clients trust DATA/tls/ca.pem
 DATA/sandbox/       what the running server holds on the host, for the next start to remove after a crash
 """
 
@@ -53,6 +54,10 @@ class DataDirectory:
     @property
     def credentials(self) -> Path:
         return self.path / "credentials"
+
+    @property
+    def tls(self) -> Path:
+        return self.path / "tls"
 
     @property
     def sandbox(self) -> Path:

@@ -11,6 +11,7 @@ import base64
 import json
 import os
 import signal
+import ssl
 import subprocess
 import sys
 import threading
@@ -65,7 +66,12 @@ class RunningServer:
     @property
     def url(self) -> str:
         """Its endpoint."""
-        return f"http://127.0.0.1:{self.port}"
+        return f"{'https' if '--tls' in self.arguments else 'http'}://127.0.0.1:{self.port}"
+
+    @property
+    def authority(self) -> Path | None:
+        """The certificate to trust, with `--tls auto` among the arguments."""
+        return self.data_dir / "tls" / "ca.pem" if "--tls" in self.arguments else None
 
     @property
     def pid(self) -> int:
@@ -127,6 +133,7 @@ class RunningServer:
             service,
             region_name="us-east-1",
             endpoint_url=self.url,
+            verify=str(self.authority) if self.authority is not None else None,
             aws_access_key_id="test",
             aws_secret_access_key="test",  # noqa: S106 - any key is taken
             config=Config(**settings),
@@ -156,8 +163,7 @@ class RunningServer:
     def health(self) -> dict[str, Any]:
         """What it says of itself, once it has looked for runtimes."""
         while True:
-            with urllib.request.urlopen(self.url + "/_lambent/health", timeout=5) as response:  # noqa: S310
-                document: dict[str, Any] = json.load(response)
+            document = self._ask_health(5)
             if document["runtimes"] is not None:
                 return document
             time.sleep(0.05)
@@ -179,7 +185,13 @@ class RunningServer:
             if not self.port:
                 return False
         try:
-            with urllib.request.urlopen(self.url + "/_lambent/health", timeout=2) as response:  # noqa: S310
-                return bool(json.load(response)["ready"])
+            return bool(self._ask_health(2)["ready"])
         except OSError:
             return False
+
+    def _ask_health(self, timeout_s: float) -> dict[str, Any]:
+        trusted = ssl.create_default_context(cafile=self.authority) if self.authority is not None else None
+        url = self.url + "/_lambent/health"
+        with urllib.request.urlopen(url, timeout=timeout_s, context=trusted) as response:  # noqa: S310
+            document: dict[str, Any] = json.load(response)
+        return document

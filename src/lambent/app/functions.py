@@ -1,0 +1,107 @@
+"""Functions: the control plane that keeps them, and the data plane that runs them on this host's worker."""
+
+from __future__ import annotations
+
+import contextlib
+from dataclasses import dataclass
+
+from lambent.app.environments import InnerEndpoints, mint_with
+from lambent.app.identity import Identity
+from lambent.app.stage import Stage
+from lambent.app.storage import Storage
+from lambent.aws_client.s3_objects import GetObject
+from lambent.control_plane.functions import FunctionsControlPlane, RoleCheck, Settings
+from lambent.iam.roles import Roles, RoleTrust
+from lambent.invoke.counting import Counting
+from lambent.invoke.directory import FunctionDirectory
+from lambent.invoke.frontend import Frontend
+from lambent.invoke.pools import Pools
+from lambent.invoke.reservations import Reservations
+from lambent.invoke.specs import EnvironmentSpecs
+from lambent.invoke.upkeep import Upkeep
+from lambent.observability.metrics.embedded import EmbeddedMetricsSink
+from lambent.observability.metrics.invocations import InvocationMetrics
+from lambent.worker.host import LocalWorker, WorkerSettings
+from lambent.worker.runtimes.catalog import RuntimeCatalog
+from lambent.worker.sandbox.api import SandboxBackend
+
+CREDENTIALS_MARGIN_S = 300.0  # beyond the longest invocation, which ends before they expire
+UPKEEP_INTERVAL_S = 5.0
+
+
+@dataclass(frozen=True, slots=True)
+class Functions:
+    """What runs functions."""
+
+    control_plane: FunctionsControlPlane
+    frontend: Frontend
+    pools: Pools
+    counting: Counting
+    invocations: InvocationMetrics
+    inner_endpoints: InnerEndpoints
+
+
+async def start_functions(
+    stage: Stage, storage: Storage, identity: Identity, backend: SandboxBackend, catalog: RuntimeCatalog, port: int
+) -> Functions:
+    """Start the worker, the data plane and the control plane. `port`: of the AWS endpoint, inside as outside."""
+    config, stack, clock = stage.config, stage.stack, stage.clock
+    inner_endpoints = InnerEndpoints(identity.sessions)
+    await backend.start()
+    sink = EmbeddedMetricsSink(storage.logs, storage.metrics)
+    worker = LocalWorker(backend, catalog, storage.code, sink, inner_endpoints, WorkerSettings(endpoint_port=port))
+    stack.push_async_callback(worker.close)
+    pools = Pools(
+        worker,
+        EnvironmentSpecs(mint_with(identity.sessions), clock),
+        clock,
+        idle_timeout_s=config.idle_timeout,
+        credentials_margin_s=config.limits.timeout_max_s + CREDENTIALS_MARGIN_S,
+    )
+    control_plane = _control_plane(stage, storage, identity, pools)
+    await control_plane.start()
+    stack.push_async_callback(control_plane.close)
+    directory = FunctionDirectory(storage.documents)
+    stack.callback(directory.close)
+    upkeep = Upkeep(pools, directory, clock, UPKEEP_INTERVAL_S, control_plane.collect_code)
+    upkeep.start()
+    stack.push_async_callback(upkeep.close)
+    counting = Counting(config.account_concurrency)
+    reservations = Reservations(storage.documents, counting)
+    stack.callback(reservations.close)
+    invocations = InvocationMetrics(clock, counting)
+    storage.metrics.add_source(invocations)
+    frontend = Frontend(directory, counting, pools, reservations, invocations)
+    return Functions(control_plane, frontend, pools, counting, invocations, inner_endpoints)
+
+
+def _control_plane(stage: Stage, storage: Storage, identity: Identity, pools: Pools) -> FunctionsControlPlane:
+    config = stage.config
+    return FunctionsControlPlane(
+        storage.documents,
+        storage.code,
+        stage.clock,
+        settings=Settings(
+            require_roles=config.auth == "sigv4",
+            account_concurrency=config.account_concurrency,
+            limits=config.limits,
+        ),
+        role_check=_trusts_lambda(identity.entities.roles),
+        digests_in_use=pools.digests_in_use,
+        get_object=_s3_objects(stage.stack, config.upstream["s3"]) if "s3" in config.upstream else None,
+    )
+
+
+def _trusts_lambda(roles: Roles) -> RoleCheck:
+    async def check(role_arn: str) -> bool:
+        return await roles.trust_in_service(role_arn) is RoleTrust.TRUSTED
+
+    return check
+
+
+def _s3_objects(stack: contextlib.AsyncExitStack, url: str) -> GetObject:
+    from lambent.aws_client.s3 import S3Objects  # its imports take 80 ms that few servers need
+
+    objects = S3Objects(url)
+    stack.callback(objects.close)
+    return objects.get

@@ -1,0 +1,158 @@
+"""A running server: its stages in order, and what it says of itself."""
+
+from __future__ import annotations
+
+import asyncio
+import contextlib
+from collections.abc import Mapping
+from typing import Any
+
+from lambent import __version__
+from lambent.app.functions import Functions, start_functions
+from lambent.app.identity import load_identity
+from lambent.app.serving import make_endpoint, speaks_tls, tls_context
+from lambent.app.stage import Stage
+from lambent.app.storage import open_storage
+from lambent.aws.chain import AwsEndpoint
+from lambent.aws.service import ServiceDefinition
+from lambent.config import Config
+from lambent.http.server import HttpServer
+from lambent.http.sockets import bind_tcp
+from lambent.model.clock import Clock, SystemClock
+from lambent.store.data_directory import DataDirectory
+from lambent.worker.runtimes.catalog import RuntimeCatalog
+from lambent.worker.sandbox.api import BackendReport, SandboxBackend
+
+RUNTIMES_INTERVAL_S = 1.0
+
+
+class StartError(Exception):
+    """The server cannot start; the message says why and what to do."""
+
+
+class App:
+    """A running server. `await App.start(...)`, later `await app.stop()`."""
+
+    def __init__(self, config: Config, environ: Mapping[str, str], clock: Clock) -> None:
+        self.config = config
+        self.data = DataDirectory(config.data_dir)
+        self.endpoint_url = ""
+        self.sandbox_report: BackendReport
+        self._catalog = RuntimeCatalog(config.runtimes_dir, environ)
+        self._stage = Stage(config, self.data, clock, contextlib.AsyncExitStack())
+        self._ready = False
+        self._runtimes: list[str] | None = None
+        self._runtimes_found = asyncio.Event()
+        self._runtimes_asked = asyncio.Event()
+        self._services: list[ServiceDefinition] = []
+
+    @classmethod
+    async def start(
+        cls,
+        config: Config,
+        environ: Mapping[str, str],
+        *,
+        clock: Clock | None = None,
+        backend: SandboxBackend | None = None,
+    ) -> App:
+        """Start everything; when this returns, requests are answered. Raises StartError, DataDirectoryError,
+        StoreError, MetricStoreError, SandboxError, TlsError, OSError (the port is taken). `clock` and `backend` are
+        for tests."""
+        app = cls(config, environ, clock or SystemClock())
+        try:
+            await app._start(backend)
+        except BaseException:
+            await app._stage.stack.aclose()
+            raise
+        return app
+
+    async def stop(self) -> None:
+        """Let running invocations finish within the grace, then stop everything, leaving nothing behind."""
+        self._ready = False
+        await self._stage.stack.aclose()
+
+    async def runtimes(self) -> list[str]:
+        """The identifiers of the runtimes found on this host."""
+        await self._runtimes_found.wait()
+        return self._runtimes or []
+
+    def describe(self) -> dict[str, Any]:
+        """See `aws.health`. `runtimes` is null until they have been looked for. Some may be installed later: asking
+        makes the server look again, for the next one who asks."""
+        self._runtimes_asked.set()
+        return {
+            "version": __version__,
+            "edition": "lambent",
+            "ready": self._ready,
+            "services": {service.name: "running" for service in self._services},
+            "sandbox": self.sandbox_report.name,
+            "runtimes": self._runtimes,
+        }
+
+    async def _start(self, backend: SandboxBackend | None) -> None:
+        stage, config = self._stage, self.config
+        sock = bind_tcp(config.host, config.port)
+        stage.stack.callback(sock.close)
+        port = sock.getsockname()[1]
+        self.data.acquire()
+        stage.stack.callback(self.data.release)
+        tls = tls_context(config, self.data)
+        backend = self._usable(backend or make_backend(config, self.data))
+
+        storage = await open_storage(stage)
+        identity = await load_identity(stage, storage)
+        functions = await start_functions(stage, storage, identity, backend, self._catalog, port)
+        endpoint = await make_endpoint(stage, storage, identity, functions, self.describe, self._services)
+        functions.inner_endpoints.serve_with(endpoint)
+
+        server = HttpServer(endpoint.handle, endpoint.policy, name="aws")
+        await server.start(sock, tls)
+        stage.stack.push_async_callback(self._stop_serving, server, endpoint, functions)
+        self.endpoint_url = f"{'https' if speaks_tls(config) else 'http'}://{_authority(config.host, port)}"
+        stage.run_until_stopped(self._find_runtimes(endpoint), "find runtimes")
+        self._ready = True
+
+    def _usable(self, backend: SandboxBackend) -> SandboxBackend:
+        self.sandbox_report = backend.report()
+        if not self.sandbox_report.usable:
+            raise StartError(
+                f"the {backend.name} sandbox cannot be used here: {self.sandbox_report.reason}. "
+                "`lambent doctor` tells more; --sandbox process runs functions WITHOUT isolation."
+            )
+        return backend
+
+    async def _stop_serving(self, server: HttpServer, endpoint: AwsEndpoint, functions: Functions) -> None:
+        await functions.frontend.drain(self.config.shutdown_grace)
+        functions.pools.stop_all("the server stops")
+        await endpoint.close(1.0)
+        await server.close(1.0)
+
+    async def _find_runtimes(self, endpoint: AwsEndpoint) -> None:
+        """What takes long and can wait until requests are answered."""
+        await self._look_for_runtimes()
+        await asyncio.to_thread(endpoint.preload)
+        while True:
+            await self._stage.clock.sleep(RUNTIMES_INTERVAL_S)
+            self._runtimes_asked.clear()
+            await self._runtimes_asked.wait()
+            await self._look_for_runtimes()
+
+    async def _look_for_runtimes(self) -> None:
+        found = await asyncio.to_thread(self._catalog.installed)
+        self._runtimes = [runtime.identifier for runtime in found]
+        self._runtimes_found.set()
+
+
+def make_backend(config: Config, data: DataDirectory) -> SandboxBackend:
+    """The sandbox backend that was asked for. Never another one."""
+    if config.sandbox == "process":
+        from lambent.worker.sandbox.process.backend import ProcessBackend
+
+        return ProcessBackend(data.sandbox)
+    from lambent.worker.sandbox.linux.backend import LinuxBackend
+
+    return LinuxBackend(data.instance_id, data.sandbox)
+
+
+def _authority(host: str, port: int) -> str:
+    return f"[{host}]:{port}" if ":" in host else f"{host}:{port}"

@@ -1,0 +1,140 @@
+"""The APIs, and what else the endpoint answers."""
+
+from __future__ import annotations
+
+import contextlib
+import ssl
+from collections.abc import Callable
+from typing import Any
+
+from lambent import __version__
+from lambent.app.functions import Functions
+from lambent.app.identity import Identity
+from lambent.app.stage import Stage
+from lambent.app.storage import Storage
+from lambent.aws.chain import AwsEndpoint, Forward
+from lambent.aws.health import HEALTH_PATHS, Health
+from lambent.aws.service import ServiceDefinition
+from lambent.config import Config
+from lambent.http import tls
+from lambent.iam.authentication import Caller
+from lambent.iam.identities import root_principal
+from lambent.observability.insights.engine import LogQueries
+from lambent.observability.logs.metric_filters import MetricFilters
+from lambent.observability.logs.metric_sink import MetricStoreSink
+from lambent.services.cloudwatch.operations import definition as cloudwatch_service
+from lambent.services.iam.operations import definition as iam_service
+from lambent.services.lambda_ import download
+from lambent.services.lambda_.operations import definition as lambda_service
+from lambent.services.logs.metric_filters import measure_for_ever
+from lambent.services.logs.operations import definition as logs_service
+from lambent.services.logs.queries import event_pointer
+from lambent.services.reports.cost import COST_PATH, CostReport
+from lambent.services.reports.endpoint import Report, Reports
+from lambent.services.reports.prometheus import METRICS_PATH, PrometheusReport
+from lambent.services.sts.operations import definition as sts_service
+from lambent.store.data_directory import DataDirectory
+
+
+async def make_endpoint(
+    stage: Stage,
+    storage: Storage,
+    identity: Identity,
+    functions: Functions,
+    describe: Callable[[], dict[str, Any]],
+    services: list[ServiceDefinition],
+) -> AwsEndpoint:
+    """The endpoint, with everything it answers. Fills `services`. `describe`: what health says."""
+    config, stack = stage.config, stage.stack
+    queries = LogQueries(storage.logs, event_pointer)
+    stack.push_async_callback(queries.close)
+    metric_filters = MetricFilters(storage.logs, MetricStoreSink(storage.metrics))
+    stage.run_until_stopped(measure_for_ever(storage.documents, metric_filters), "measure what metric filters ask for")
+    downloads = download.CodeDownloads(await download.load_secret(storage.documents), storage.code)
+    stack.push_async_callback(downloads.handler.close)
+    services += [
+        lambda_service(functions.control_plane, functions.frontend, downloads),
+        logs_service(storage.logs, storage.documents, queries),
+        cloudwatch_service(storage.metrics),
+        iam_service(identity.entities, identity.callers),
+        sts_service(identity.entities, identity.sessions, identity.callers),
+    ]
+    reports = _reports(stage, storage, identity, functions)
+    stack.push_async_callback(reports.close)
+    health = Health(describe)
+    authoriser = identity.authoriser
+    return AwsEndpoint(
+        services,
+        identity.authenticate,
+        region=config.region,
+        account=config.account,
+        upstreams=config.upstream,
+        forward=_forwarder(stack) if config.upstream else None,
+        authorise=authoriser,
+        authorise_forward=authoriser.forward if authoriser is not None else None,
+        extra_routes=dict.fromkeys(HEALTH_PATHS, health.handle)
+        | dict.fromkeys(reports.paths, reports.handle)
+        | {download.CODE_PATH: downloads.handler},
+        scheme="https" if speaks_tls(config) else "http",
+    )
+
+
+def speaks_tls(config: Config) -> bool:
+    """Whether the endpoint is to be reached by https."""
+    return config.tls == "auto" or config.tls_cert is not None
+
+
+def tls_context(config: Config, data: DataDirectory) -> ssl.SSLContext | None:
+    """What the endpoint's socket needs to speak TLS, if it is to. Raises TlsError."""
+    if config.tls_cert is not None and config.tls_key is not None:
+        return tls.server_context(config.tls_cert, config.tls_key)
+    if config.tls == "auto":
+        names = ["localhost", "127.0.0.1", "::1"]
+        if config.host not in (*names, "0.0.0.0", "::"):  # noqa: S104 - compared, not bound
+            names.append(config.host)
+        else:
+            names += tls.own_addresses()
+        _, certificate, key = tls.self_made(data.tls, names)
+        return tls.server_context(certificate, key)
+    return None
+
+
+def _reports(stage: Stage, storage: Storage, identity: Identity, functions: Functions) -> Reports:
+    """What is told beside AWS's APIs: costs, and figures for Prometheus."""
+    config = stage.config
+    prometheus = PrometheusReport(
+        __version__,
+        lambda: _server_samples(storage, functions),
+        functions.invocations.totals,
+        functions.counting.functions_in_use,
+        all_accounts=config.auth == "none",
+    )
+    authoriser = identity.authoriser
+    return Reports(
+        {
+            COST_PATH: Report(CostReport(storage.metrics, stage.clock).make, "ce"),
+            METRICS_PATH: Report(prometheus.make, "cloudwatch", open_here=True),
+        },
+        identity.authenticate,
+        authoriser.forward if authoriser is not None else None,
+        local_caller=Caller(root_principal(config.account), config.region, None),
+    )
+
+
+def _server_samples(storage: Storage, functions: Functions) -> dict[str, tuple[str, str, float]]:
+    """See `services.reports.prometheus.ServerSamples`."""
+    lost_lines, lost_points = storage.logs.dropped_events, storage.metrics.dropped_points
+    return {
+        "lambent_environments": ("gauge", "Execution environments.", functions.pools.environments),
+        "lambent_invocations_in_flight": ("gauge", "Invocations that run now.", functions.frontend.in_flight),
+        "lambent_dropped_log_events_total": ("counter", "Log events lost for want of disk.", lost_lines),
+        "lambent_dropped_metric_points_total": ("counter", "Metrics lost for want of disk.", lost_points),
+    }
+
+
+def _forwarder(stack: contextlib.AsyncExitStack) -> Forward:
+    from lambent.aws_client.forward import UpstreamForwarder  # its imports take 80 ms that few servers need
+
+    forwarder = UpstreamForwarder()
+    stack.callback(forwarder.close)
+    return forwarder
