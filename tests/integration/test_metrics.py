@@ -130,6 +130,19 @@ def test_what_a_function_does_shows_everywhere_and_outlives_a_crash(own_server: 
     )
 
 
+def test_metrics_in_lines_that_others_log(server: RunningServer) -> None:
+    logs = server.client("logs")
+    logs.create_log_group(logGroupName="/agent")
+    logs.create_log_stream(logGroupName="/agent", logStreamName="one")
+    now_ms = int(datetime.now(UTC).timestamp() * 1000)
+    directive = {"Namespace": "Agent", "Dimensions": [[]], "Metrics": [{"Name": "Load"}]}
+    line = {"_aws": {"Timestamp": now_ms, "CloudWatchMetrics": [directive]}, "Load": [0.5, 1.5]}
+    events = [{"timestamp": now_ms, "message": text} for text in (json.dumps(line), '{"_aws": "nothing"}')]
+    logs.put_log_events(logGroupName="/agent", logStreamName="one", logEvents=events)
+    assert _sum(server, "Load", "Agent") == 2
+    logs.delete_log_group(logGroupName="/agent")
+
+
 def test_versions_behind_an_alias_are_told_apart(server: RunningServer) -> None:
     client = server.client("lambda")
     source = "def handler(event, context): return %d"

@@ -19,7 +19,7 @@ from lambent.invoke.pools import Pools
 from lambent.invoke.reservations import Reservations
 from lambent.invoke.specs import EnvironmentSpecs
 from lambent.invoke.upkeep import Upkeep
-from lambent.observability.metrics.embedded import EmbeddedMetricsSink
+from lambent.observability.metrics.embedded import EmbeddedMetrics
 from lambent.observability.metrics.invocations import InvocationMetrics
 from lambent.worker.host import LocalWorker, WorkerSettings
 from lambent.worker.runtimes.catalog import RuntimeCatalog
@@ -48,8 +48,10 @@ async def start_functions(
     config, stack, clock = stage.config, stage.stack, stage.clock
     inner_endpoints = InnerEndpoints(identity.sessions)
     await backend.start()
-    sink = EmbeddedMetricsSink(storage.logs, storage.metrics)
-    worker = LocalWorker(backend, catalog, storage.code, sink, inner_endpoints, WorkerSettings(endpoint_port=port))
+    storage.logs.tap(EmbeddedMetrics(storage.metrics).take_in)
+    worker = LocalWorker(
+        backend, catalog, storage.code, storage.logs, inner_endpoints, WorkerSettings(endpoint_port=port)
+    )
     stack.push_async_callback(worker.close)
     pools = Pools(
         worker,

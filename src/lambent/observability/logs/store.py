@@ -25,6 +25,7 @@ logger = logging.getLogger(__name__)
 
 _TARGETS_MAX = 10_000
 
+Tap = Callable[[LogStreamId, Sequence[LogEvent]], None]
 Follower = Callable[[str, Sequence[LogEvent], int], None]
 """Called with the stream's name, the events as they were given to be written, and the time of arrival (epoch ms)."""
 
@@ -56,6 +57,7 @@ class LogStore:
         self._groups: dict[LogGroupId, LogGroup] = {}
         self._targets: dict[LogStreamId, tuple[LogGroup, LogStream]] = {}  # the hot path's short cut
         self._followers: dict[LogGroupId, list[Follower]] = {}
+        self._taps: list[Tap] = []
         self._open: set[LogGroup] = set()  # groups that hold a file descriptor
         self._dropped_unsaid = 0
 
@@ -106,6 +108,8 @@ class LogStore:
         if self._followers:
             for follower in tuple(self._followers.get(group.id, ())):
                 follower(log_stream.name, events, now_ms)
+        for tap in self._taps:
+            tap(stream, events)
 
     def now_ms(self) -> int:
         """The clock, in epoch milliseconds."""
@@ -181,6 +185,10 @@ class LogStore:
         if found.deleted:
             raise LogGroupNotFoundError(group.name)
         return page
+
+    def tap(self, callback: Tap) -> None:
+        """Call back after every append to any group, from within it: be quick, and raise nothing."""
+        self._taps.append(callback)
 
     def follow(self, group: LogGroupId, callback: Follower) -> Callable[[], None]:
         """Call back after every append to a group (which need not exist yet), from within the append: do little, and

@@ -1,4 +1,4 @@
-"""The embedded metric format: metrics that a function prints into its log as JSON.
+"""The embedded metric format: metrics in log lines, as JSON.
 
 https://docs.aws.amazon.com/AmazonCloudWatch/latest/monitoring/CloudWatch_Embedded_Metric_Format_Specification.html. A
 line that is one JSON object with `_aws.CloudWatchMetrics` is logged like any other, and its values are put. What does
@@ -9,7 +9,7 @@ from __future__ import annotations
 
 from collections.abc import Iterator, Mapping, Sequence
 from dataclasses import dataclass
-from typing import Any, Final, Protocol
+from typing import Any, Final
 
 import orjson
 
@@ -40,22 +40,14 @@ class EmbeddedMetric:
     fine: bool
 
 
-class LogSink(Protocol):
-    """Where log lines go (`worker.ports.LogSink`)."""
+class EmbeddedMetrics:
+    """Puts the metrics of log lines into the store."""
 
-    def append(self, stream: LogStreamId, events: Sequence[LogEvent]) -> None: ...
-
-
-class EmbeddedMetricsSink:
-    """A log sink in front of another: everything goes on, and metrics on their way are put into the store."""
-
-    def __init__(self, sink: LogSink, store: MetricStore) -> None:
-        self._sink = sink
+    def __init__(self, store: MetricStore) -> None:
         self._store = store
 
-    def append(self, stream: LogStreamId, events: Sequence[LogEvent]) -> None:
-        """See `worker.ports.LogSink`."""
-        self._sink.append(stream, events)
+    def take_in(self, stream: LogStreamId, events: Sequence[LogEvent]) -> None:
+        """Look through what was just logged. A `logs.store.Tap`."""
         for event in events:
             if _MARK in event.message:
                 self._put(stream, event)
