@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import json
+import time
 from typing import Any
 
 import pytest
@@ -61,6 +62,24 @@ def test_python_in_json(server: RunningServer) -> None:
     assert (error["level"], error["errorType"]) == ("ERROR", "KeyError")
     assert (done["type"], done["record"]["status"]) == ("platform.runtimeDone", "error")
     assert (report["type"], report["record"]["status"]) == ("platform.report", "error")
+
+
+def test_recent_invocations_of_a_function_that_logs_in_json(server: RunningServer) -> None:
+    server.deploy("json-asked", {"app.py": PYTHON}, LoggingConfig={"LogFormat": "JSON"})
+    asked = [server.invoke("json-asked").request_id for _ in range(2)]
+    logs, now = server.client("logs"), int(time.time())
+    name = "Lambda/Recent invocations (JSON format)"
+    [saved] = logs.describe_query_definitions(queryDefinitionNamePrefix=name)["queryDefinitions"]
+    group = "/aws/lambda/json-asked"
+    started = logs.start_query(
+        logGroupName=group, startTime=now - 600, endTime=now + 60, queryString=saved["queryString"]
+    )
+    while (answer := logs.get_query_results(queryId=started["queryId"]))["status"] == "Running":
+        time.sleep(0.05)
+    rows = [{field["field"]: field["value"] for field in row} for row in answer["results"]]
+    assert [row["record.requestId"] for row in rows] == asked[::-1]
+    assert [row["record.status"] for row in rows] == ["success"] * 2
+    assert ["record.metrics.initDurationMs" in row for row in rows] == [False, True]
 
 
 def test_changing_the_format_takes_effect_with_the_next_invocation(server: RunningServer) -> None:

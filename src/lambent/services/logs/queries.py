@@ -39,6 +39,11 @@ SAVED_QUERIES: Final = {
     @billedDuration / 1000 * @memorySize / 1024000000 as billedGBSeconds, @logStream
 | sort billedGBSeconds desc
 | limit 20""",
+    "Lambda/Recent invocations (JSON format)": """filter @message like "platform.report" and type = "platform.report"
+| fields @timestamp, record.requestId, record.status, record.metrics.durationMs, record.metrics.billedDurationMs,
+    record.metrics.memorySizeMB, record.metrics.maxMemoryUsedMB, record.metrics.initDurationMs, @logStream
+| sort @timestamp desc
+| limit 20""",
     "Lambda/Cold starts": """filter @type = "REPORT"
 | stats count(*) as invocations, count(@initDuration) as coldStarts, avg(@initDuration) as avgInitMs,
     max(@initDuration) as maxInitMs by bin(5m)""",
