@@ -44,6 +44,9 @@ class Recorder(asyncio.Transport):
         self.output += data
         self.writes += 1
 
+    def can_write_eof(self) -> bool:
+        return True
+
     def write_eof(self) -> None:
         self.eof = True
 

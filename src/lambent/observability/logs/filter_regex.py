@@ -103,8 +103,11 @@ class _Automaton:
     def matches(self, text: bytes) -> bool:
         if self._literal not in text:
             return False
-        if self._at_end:
-            text = text.removesuffix(b"\n")
+        if self._at_end and text.endswith(b"\n") and self._runs(text[:-1]):
+            return True  # `$` is also before a last line feed
+        return self._runs(text)
+
+    def _runs(self, text: bytes) -> bool:
         state, initial, accept = self._initial, 0 if self._at_start else self._initial, self._accept
         of_byte, loops, optional, at_end = self._of_byte, self._loops, self._optional, self._at_end
         if state & accept and not at_end:

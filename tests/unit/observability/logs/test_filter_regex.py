@@ -6,7 +6,7 @@ import fnmatch
 import re
 
 import pytest
-from hypothesis import given, settings
+from hypothesis import example, given, settings
 from hypothesis import strategies as st
 
 from lambent.observability.logs import filter_regex
@@ -22,6 +22,7 @@ EXPRESSIONS = st.lists(SEQUENCES, min_size=1, max_size=2).map("|".join)
 
 
 @settings(max_examples=400)
+@example("a|.$", "\n")
 @given(EXPRESSIONS, st.text("ab0.c\n", max_size=12))
 def test_the_automaton_finds_what_re_finds(expression: str, text: str) -> None:
     data = text.encode()
