@@ -154,6 +154,49 @@ def test_the_settings_of_a_function(aws: Aws, newest: Callable[[str], str]) -> N
     aws("lambda", "delete-function", *function)
 
 
+def test_aliases_weights_layers_permissions_and_tags(aws: Aws, newest: Callable[[str], str]) -> None:
+    function = ("--function-name", "cli-life")
+    aws.write("layer.zip", zip_of({"python/shared.py": "NAME = 'layer'\n"}))
+    layer = aws("lambda", "publish-layer-version", "--layer-name", "cli-shared", "--zip-file", "fileb://layer.zip")
+    assert layer["LayerVersionArn"].endswith(":layer:cli-shared:1")
+    source = "import shared\ndef handler(event, context):\n    return [shared.NAME, context.function_version]\n"
+    aws.write("life.zip", zip_of({"app.py": source}))
+    aws(
+        "lambda", "create-function", *function, "--runtime", newest("python"), "--role", ROLE,
+        "--handler", "app.handler", "--zip-file", "fileb://life.zip", "--layers", layer["LayerVersionArn"],
+    )  # fmt: skip
+    aws("lambda", "wait", "function-active-v2", *function)
+
+    # Two versions, and an alias that first names one and then sends everything to the other.
+    assert aws("lambda", "publish-version", *function)["Version"] == "1"
+    aws("lambda", "update-function-configuration", *function, "--description", "second")
+    aws("lambda", "wait", "function-updated-v2", *function)
+    assert aws("lambda", "publish-version", *function)["Version"] == "2"
+    aws("lambda", "create-alias", *function, "--name", "live", "--function-version", "1")
+    invoke = ("lambda", "invoke", *function, "--qualifier", "live", "out.json")
+    assert aws(*invoke)["ExecutedVersion"] == "1"
+    assert aws.read_json("out.json") == ["layer", "1"]
+    weights = ("--routing-config", '{"AdditionalVersionWeights": {"2": 1.0}}')
+    aws("lambda", "update-alias", *function, "--name", "live", *weights)
+    assert aws(*invoke)["ExecutedVersion"] == "2"
+
+    permission = ("--statement-id", "s3", "--action", "lambda:InvokeFunction", "--principal", "s3.amazonaws.com")
+    statement = json.loads(aws("lambda", "add-permission", *function, "--qualifier", "live", *permission)["Statement"])
+    policy = json.loads(aws("lambda", "get-policy", *function, "--qualifier", "live")["Policy"])
+    assert policy["Statement"] == [statement]
+    aws("lambda", "remove-permission", *function, "--qualifier", "live", "--statement-id", "s3")
+
+    arn = "arn:aws:lambda:eu-west-1:000000000000:function:cli-life"
+    aws("lambda", "tag-resource", "--resource", arn, "--tags", "team=cli,stage=test")
+    aws("lambda", "untag-resource", "--resource", arn, "--tag-keys", "stage")
+    assert aws("lambda", "list-tags", "--resource", arn)["Tags"] == {"team": "cli"}
+
+    aws("lambda", "delete-alias", *function, "--name", "live")
+    aws("lambda", "delete-function", *function)
+    aws("lambda", "delete-layer-version", "--layer-name", "cli-shared", "--version-number", "1")
+    assert aws("lambda", "list-layers")["Layers"] == []
+
+
 def test_live_tail(aws: Aws, newest: Callable[[str], str], server: RunningServer) -> None:
     source = "def handler(event, context):\n    print('line', event)\n"
     server.deploy("cli-tail", {"app.py": source}, Runtime=newest("python"))
