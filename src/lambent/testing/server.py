@@ -125,7 +125,7 @@ class RunningServer:
     def _new_client(self, service: str, config: Mapping[str, Any]) -> Any:
         settings: dict[str, Any] = {
             "retries": {"total_max_attempts": 1},
-            "read_timeout": 60,
+            "read_timeout": 960,  # longer than the longest function
             "max_pool_connections": 300,
             **config,
         }
