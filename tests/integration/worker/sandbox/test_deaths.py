@@ -55,7 +55,9 @@ def sleepers(seconds: str) -> list[int]:
 
 
 def cgroups(instance_id: str) -> list[Path]:
-    return list(Path("/sys/fs/cgroup").glob(f"**/{instance_directory(instance_id)}"))
+    name = instance_directory(instance_id)
+    # `os.walk` goes on when a directory has just been removed, which `Path.glob` does not.
+    return [Path(parent, name) for parent, names, _ in os.walk("/sys/fs/cgroup") if name in names]
 
 
 async def until(condition: Callable[[], bool]) -> None:
