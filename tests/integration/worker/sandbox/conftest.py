@@ -48,7 +48,8 @@ class Leftovers:
             pid for task in Path("/proc/self/task").iterdir() for pid in (task / "children").read_text().split()
         }
         ours = backend._cgroups.directory if isinstance(backend, LinuxBackend) else "no such"
-        cgroups = {str(path) for path in Path("/sys/fs/cgroup").glob(f"**/{ours}/**")}
+        # `os.walk` goes on when a directory has just been removed, which `Path.glob` does not.
+        cgroups = {parent for parent, _, _ in os.walk("/sys/fs/cgroup") if f"/{ours}" in parent}
         mounts = set(Path("/proc/self/mountinfo").read_text().splitlines())
         return cls({d for d in descriptors if "/proc/" not in d}, mounts, cgroups, children)
 
