@@ -36,7 +36,6 @@ from lambent.packaging.layers import digests_needed
 logger = logging.getLogger(__name__)
 
 HAND_OFF_ATTEMPTS = 3  # environments tried for one invocation before the platform gives up
-RETRY_AFTER_S = 1
 
 PoolKey = tuple[str, str]  # qualified ARN, environment revision
 MakeSpec = Callable[[FunctionVersion], EnvironmentSpec]

@@ -98,10 +98,9 @@ class LocalWorker:
 
     def start_environment(self, spec: EnvironmentSpec, events: WorkerEvents) -> None:
         """See `invoke.ports.Worker`."""
-        failure = self._refusal(spec)
-        runtime = self._catalog.find(spec.runtime)
-        if failure is not None or runtime is None:
-            asyncio.get_running_loop().call_soon(events.environment_ended, spec.environment_id, failure)
+        runtime = self._runtime(spec)
+        if isinstance(runtime, LaunchFailure):
+            asyncio.get_running_loop().call_soon(events.environment_ended, spec.environment_id, runtime)
             return
         environment_id = spec.environment_id
 
@@ -159,7 +158,7 @@ class LocalWorker:
         """How many environments there are."""
         return len(self._environments)
 
-    def _refusal(self, spec: EnvironmentSpec) -> LaunchFailure | None:
+    def _runtime(self, spec: EnvironmentSpec) -> Runtime | LaunchFailure:
         host = _ARCHITECTURES.get(platform.machine(), platform.machine())
         if spec.architecture != host:
             return LaunchFailure(
@@ -167,9 +166,10 @@ class LocalWorker:
                 f"The function is built for {spec.architecture}, and this host runs {host}. Create the function with "
                 f"Architectures=[{host}] and a package built for it.",
             )
-        if self._catalog.find(spec.runtime) is None:
+        runtime = self._catalog.find(spec.runtime)
+        if runtime is None:
             return LaunchFailure(LaunchFailureKind.RUNTIME_MISSING, self._catalog.missing_message(spec.runtime))
-        return None
+        return runtime
 
     async def _plan(self, spec: EnvironmentSpec, runtime: Runtime) -> SessionPlan | NoEntrypoint:
         tree = self._code.tree(spec.code_digest)

@@ -85,8 +85,8 @@ class Runtime:
 
 def provided_argv(code: Path, layers: Sequence[Path] = ()) -> tuple[str, ...] | None:
     """How a provided runtime starts: its bootstrap, in the code (what is at /var/task) or in the layers (what is at
-    /opt). None when there is none: the invocation fails with Runtime.InvalidEntrypoint and
-    `invalid_entrypoint_message`."""
+    /opt). None when there is none: the invocation fails with Runtime.InvalidEntrypoint
+    (`worker.failures`)."""
     places = ((PROVIDED_BOOTSTRAPS[0], [code]), (PROVIDED_BOOTSTRAPS[1], list(layers)))
     for inside, trees in places:
         if any((tree / "bootstrap").is_file() for tree in trees):
@@ -99,11 +99,6 @@ def wrapped_argv(argv: Sequence[str]) -> tuple[str, ...]:
     command as its arguments (https://docs.aws.amazon.com/lambda/latest/dg/runtimes-modify.html). As on AWS a shell
     starts it, which says why it cannot, and ends with status 126 or 127."""
     return ("/bin/sh", "-c", f'exec "${EXEC_WRAPPER}" "$@"', "sh", *argv)
-
-
-def invalid_entrypoint_message(request_id: str) -> str:
-    """errorMessage when no bootstrap was found."""
-    return f"RequestId: {request_id} Error: Couldn't find valid bootstrap(s): [{' '.join(PROVIDED_BOOTSTRAPS)}]"
 
 
 class RuntimeCatalog:

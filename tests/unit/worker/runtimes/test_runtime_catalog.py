@@ -11,7 +11,8 @@ from pathlib import Path
 
 import pytest
 
-from lambent.worker.runtimes.catalog import RuntimeCatalog, invalid_entrypoint_message, provided_argv
+from lambent.worker import failures
+from lambent.worker.runtimes.catalog import PROVIDED_BOOTSTRAPS, RuntimeCatalog, provided_argv
 from lambent.worker.runtimes.identifiers import KNOWN
 from lambent.worker.runtimes.probe import Prober
 from lambent.worker.sandbox.api import Bind
@@ -158,7 +159,8 @@ def test_provided_runtimes_need_only_a_bootstrap(catalog: RuntimeCatalog, tmp_pa
     (code / "bootstrap").rmdir()
     (code / "bootstrap").touch()
     assert provided_argv(code, [first, second]) == ("/var/task/bootstrap",)
-    assert invalid_entrypoint_message("id-1") == (
+    failure = failures.invalid_entrypoint("id-1", PROVIDED_BOOTSTRAPS)
+    assert json.loads(failure.payload)["errorMessage"] == (
         "RequestId: id-1 Error: Couldn't find valid bootstrap(s): [/var/task/bootstrap /opt/bootstrap]"
     )
 
