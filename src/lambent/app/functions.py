@@ -16,8 +16,10 @@ from lambent.invoke.counting import Counting
 from lambent.invoke.directory import FunctionDirectory
 from lambent.invoke.frontend import Frontend
 from lambent.invoke.pools import Pools
+from lambent.invoke.recursion import LoopSwitches
 from lambent.invoke.reservations import Reservations
 from lambent.invoke.specs import EnvironmentSpecs
+from lambent.invoke.tracing import Tracing
 from lambent.invoke.upkeep import Upkeep
 from lambent.observability.metrics.embedded import EmbeddedMetrics
 from lambent.observability.metrics.invocations import InvocationMetrics
@@ -73,7 +75,9 @@ async def start_functions(
     stack.callback(reservations.close)
     invocations = InvocationMetrics(clock, counting)
     storage.metrics.add_source(invocations)
-    frontend = Frontend(directory, counting, pools, reservations, invocations)
+    switches = LoopSwitches(storage.documents)
+    stack.callback(switches.close)
+    frontend = Frontend(directory, counting, pools, reservations, Tracing(switches, clock), invocations)
     return Functions(control_plane, frontend, pools, counting, invocations, inner_endpoints)
 
 

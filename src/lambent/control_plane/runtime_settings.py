@@ -1,8 +1,8 @@
 """When a function's runtime is renewed, and whether its loops are stopped.
 
 https://docs.aws.amazon.com/lambda/latest/dg/runtimes-update.html,
-https://docs.aws.amazon.com/lambda/latest/dg/invocation-recursion.html. Stored: the runtimes of a host are renewed by
-who runs it, and loops are not detected yet.
+https://docs.aws.amazon.com/lambda/latest/dg/invocation-recursion.html. Runtime management is stored only: the runtimes
+of a host are renewed by who runs it.
 """
 
 from __future__ import annotations

@@ -7,8 +7,6 @@ once assigned, runs to its end whether or not the caller still waits for it, and
 from __future__ import annotations
 
 import asyncio
-import os
-import time
 from collections.abc import Callable
 from dataclasses import dataclass
 
@@ -18,9 +16,15 @@ from lambent.invoke.payload import check_json
 from lambent.invoke.pools import PendingInvocation, Pools
 from lambent.invoke.ports import InvocationObserver
 from lambent.invoke.reservations import Reservations
+from lambent.invoke.tracing import Tracing
 from lambent.model import limits
 from lambent.model.arn import FunctionReference
-from lambent.model.errors import RequestTooLargeException, ServiceError, TooManyRequestsException
+from lambent.model.errors import (
+    RecursiveInvocationException,
+    RequestTooLargeException,
+    ServiceError,
+    TooManyRequestsException,
+)
 from lambent.model.execution import Completed, Invocation
 from lambent.model.function import FunctionVersion
 from lambent.model.ids import RequestId
@@ -60,12 +64,14 @@ class Frontend:
         counting: Counting,
         pools: Pools,
         reservations: Reservations,
+        tracing: Tracing,
         observer: InvocationObserver | None = None,
     ) -> None:
         self._directory = directory
         self._counting = counting
         self._reservations = reservations
         self._pools = pools
+        self._tracing = tracing
         self._observer = observer
         self._in_flight = 0
         self._idle = asyncio.Event()
@@ -75,7 +81,8 @@ class Frontend:
         """Run the function and return what it returned.
 
         Raises ResourceNotFoundException, ResourceConflictException, RequestTooLargeException,
-        InvalidRequestContentException, TooManyRequestsException, InvalidRuntimeException, ServiceException.
+        InvalidRequestContentException, RecursiveInvocationException, TooManyRequestsException,
+        InvalidRuntimeException, ServiceException.
         """
         version = self._directory.cached(request.reference) or await self._directory.resolve(request.reference)
         if request.dry_run:
@@ -89,7 +96,9 @@ class Frontend:
             await asyncio.to_thread(check_json, payload)
         else:
             check_json(payload)
-        outcome = await self._run(version, request.reference.qualifier, _invocation(request, payload, version))
+        trace_header = await self._trace_header(version, request)
+        invocation = _invocation(request, payload, version, trace_header)
+        outcome = await self._run(version, request.reference.qualifier, invocation)
         return InvokeResponse(outcome.payload, outcome.function_error, version.version, outcome.log_tail)
 
     async def drain(self, grace_s: float) -> None:
@@ -104,6 +113,16 @@ class Frontend:
     def in_flight(self) -> int:
         """How many invocations run now."""
         return self._in_flight
+
+    async def _trace_header(self, version: FunctionVersion, request: InvokeRequest) -> str:
+        if request.trace_header is None:
+            return self._tracing.begun(version)
+        try:
+            return await self._tracing.header(version, request.trace_header)
+        except RecursiveInvocationException:
+            if self._observer is not None:
+                self._observer.stopped_in_a_loop(version, request.reference.qualifier)
+            raise
 
     async def _run(self, version: FunctionVersion, qualifier: str | None, invocation: Invocation) -> Completed:
         if not self._reservations.are_current:
@@ -151,19 +170,13 @@ class Frontend:
             self._observer.throttled(version, qualifier)
 
 
-def _invocation(request: InvokeRequest, payload: bytes, version: FunctionVersion) -> Invocation:
+def _invocation(request: InvokeRequest, payload: bytes, version: FunctionVersion, trace_header: str) -> Invocation:
     return Invocation(
         request_id=request.request_id,
         payload=payload,
         invoked_function_arn=request.reference.arn,
-        trace_header=request.trace_header or _new_trace_header(),
+        trace_header=trace_header,
         timeout_s=version.timeout_s,
         client_context=request.client_context,
         log_tail=request.log_tail,
     )
-
-
-def _new_trace_header() -> str:
-    """A trace of its own, not sampled: https://docs.aws.amazon.com/xray/latest/devguide/xray-concepts.html"""
-    random = os.urandom(20).hex()
-    return f"Root=1-{int(time.time()):08x}-{random[:24]};Parent={random[24:]};Sampled=0"

@@ -41,6 +41,10 @@ class InvocationObserver(Protocol):
         """It was refused for want of concurrency or room."""
         ...
 
+    def stopped_in_a_loop(self, version: FunctionVersion, qualifier: str | None) -> None:
+        """It was refused because it was part of a loop."""
+        ...
+
 
 class WorkerEvents(Protocol):
     """Told by the worker, on the event loop."""

@@ -110,6 +110,10 @@ class RequestTooLargeException(_LambdaError):
     http_status = 413
 
 
+class RecursiveInvocationException(_LambdaError):
+    """The function was invoked in a loop of functions and other resources, and was stopped."""
+
+
 class TooManyRequestsException(_LambdaError):
     """A concurrency or rate limit was reached. Pass `Reason` (and `retryAfterSeconds`)."""
 

@@ -51,7 +51,7 @@ class Tally:
 
     __slots__ = (
         "account_in_use", "billed_ms", "buckets", "completed", "duration_max", "duration_min", "duration_total",
-        "errors", "function_in_use", "qualifier", "throttles", "unreserved_in_use", "version",
+        "errors", "function_in_use", "loops", "qualifier", "throttles", "unreserved_in_use", "version",
     )  # fmt: skip
 
     def __init__(self, version: FunctionVersion, qualifier: str | None) -> None:
@@ -60,6 +60,7 @@ class Tally:
         self.completed = 0
         self.errors = 0
         self.throttles = 0
+        self.loops = 0
         self.billed_ms = 0
         self.duration_total = 0.0
         self.duration_min = math.inf
@@ -152,6 +153,11 @@ class InvocationMetrics:
         if tally is None:
             tally = self._tallies[key] = Tally(version, qualifier)
         tally.throttles += 1
+
+    def stopped_in_a_loop(self, version: FunctionVersion, qualifier: str | None) -> None:
+        """See `invoke.ports.InvocationObserver`."""
+        key = (int(self._now() // 60), id(version), qualifier)
+        self._tallies.setdefault(key, Tally(version, qualifier)).loops += 1
 
     def totals(self) -> dict[FunctionId, Totals]:
         """Since the server started, by function."""
@@ -253,6 +259,8 @@ def _invocation_metrics(tally: Tally) -> Iterator[tuple[str, str, StatisticSet]]
         yield "Duration", "Milliseconds", durations
         yield "ConcurrentExecutions", "Count", _values(tally.function_in_use)
     yield "Throttles", "Count", _values({1: tally.throttles, 0: tally.completed})
+    if tally.loops:
+        yield "RecursiveInvocationsDropped", "Count", _values({1: tally.loops})
 
 
 def _account_metrics(tally: Tally, reserved: int) -> Iterator[tuple[str, Mapping[int, int]]]:

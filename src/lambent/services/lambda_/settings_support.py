@@ -97,7 +97,7 @@ SETTINGS_SUPPORT: Final[Support] = {
         "RuntimeVersionArn": Member(Effect.EFFECTIVE, "Only the version that the host has."),
     },
     "GetRuntimeManagementConfig": _QUALIFIED,
-    "PutFunctionRecursionConfig": {**_FUNCTION, "RecursiveLoop": without_effect("Stored: loops are not detected yet.")},
+    "PutFunctionRecursionConfig": effective("FunctionName", "RecursiveLoop"),
     "GetFunctionRecursionConfig": _FUNCTION,
     "CreateEventSourceMapping": {
         **_MAPPING_UPDATE,

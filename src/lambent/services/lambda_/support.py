@@ -34,7 +34,9 @@ _SHARED_CONFIGURATION: Final[Mapping[str, Member]] = {
     "LoggingConfig.SystemLogLevel": _YES,
     "LoggingConfig.LogGroup": _YES,
     "DeadLetterConfig": _idle("There are no asynchronous invocations yet."),
-    "TracingConfig": _idle("Nothing is traced."),
+    "TracingConfig": Member(
+        Effect.EFFECTIVE, "Decides whether the trace header asks for sampling. Segments are not recorded."
+    ),
     "KMSKeyArn": _idle("Environment variables are stored as they are."),
     "SnapStart.ApplyOn": _idle("No snapshots are made: OptimizationStatus stays Off."),
     "Layers": _YES,

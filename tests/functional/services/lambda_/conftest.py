@@ -31,7 +31,9 @@ from lambent.invoke.directory import FunctionDirectory
 from lambent.invoke.frontend import Frontend
 from lambent.invoke.pools import Pools
 from lambent.invoke.ports import Done, WorkerEvents
+from lambent.invoke.recursion import LoopSwitches
 from lambent.invoke.reservations import Reservations
+from lambent.invoke.tracing import Tracing
 from lambent.model.clock import SystemClock
 from lambent.model.execution import Completed, EnvironmentSpec, FunctionError, Invocation, RoleCredentials
 from lambent.model.function import FunctionVersion
@@ -203,9 +205,11 @@ async def _serve(
     directory = FunctionDirectory(store)
     counting = Counting(settings.account_concurrency)
     reservations = Reservations(store, counting)
+    switches = LoopSwitches(store)
+    frontend = Frontend(directory, counting, pools, reservations, Tracing(switches, SystemClock()))
     downloads = CodeDownloads(await load_secret(store), code)
     endpoint = AwsEndpoint(
-        [definition(control_plane, Frontend(directory, counting, pools, reservations), downloads)],
+        [definition(control_plane, frontend, downloads)],
         AcceptAnyKey(SessionIssuer(b"s" * 32), ACCOUNT, REGION),
         region=REGION,
         account=ACCOUNT,
@@ -224,6 +228,7 @@ async def _serve(
     await downloads.handler.close()
     directory.close()
     reservations.close()
+    switches.close()
     await control_plane.close()
     await code.close()
 

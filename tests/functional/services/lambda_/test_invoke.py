@@ -4,6 +4,7 @@ from __future__ import annotations
 
 import base64
 import json
+import urllib.error
 import urllib.request
 from collections.abc import Callable
 from typing import Any
@@ -100,16 +101,43 @@ def test_the_client_context_has_its_limit(invoked: Any) -> None:
         invoked.invoke(FunctionName="echo", ClientContext=encoded({"k": "v" * 2700}))
 
 
-def test_the_trace_header_is_passed_on(server: Any, invoked: Any) -> None:
-    trace = "Root=1-5759e988-bd862e3fe1be46a994272793;Parent=53995c3f42cd8ad8;Sampled=1"
+def traced(server: Any, name: str, header: str) -> Any:
+    """What a function of the server is handed as its trace header."""
     request = urllib.request.Request(
-        f"{server.url}/2015-03-31/functions/echo/invocations",
+        f"{server.url}/2015-03-31/functions/{name}/invocations",
         data=b"{}",
-        headers={"X-Amzn-Trace-Id": trace, "Content-Type": "application/json"},
+        headers={"X-Amzn-Trace-Id": header, "Content-Type": "application/json"},
         method="POST",
     )
     with urllib.request.urlopen(request, timeout=10) as response:
-        assert json.loads(response.read())["trace"] == trace
+        return json.loads(response.read())["trace"]
+
+
+def test_the_trace_header_is_passed_on(server: Any, invoked: Any) -> None:
+    trace = "Root=1-5759e988-bd862e3fe1be46a994272793;Parent=53995c3f42cd8ad8;Sampled=1"
+    header, _, lineage = traced(server, "echo", trace).partition(";Lineage=")
+    assert header == trace
+    assert lineage.startswith("1:")
+
+
+def test_a_loop_is_stopped_after_16_runs(server: Any, invoked: Any, create: Callable[..., Any]) -> None:
+    for name in ("loop", "allowed"):
+        create(name)
+    invoked.put_function_recursion_config(FunctionName="allowed", RecursiveLoop="Allow")
+    header = "Root=1-5759e988-bd862e3fe1be46a994272793"
+    for _ in range(16):
+        header = traced(server, "loop", header)
+        header = traced(server, "allowed", header)
+    with pytest.raises(urllib.error.HTTPError) as stopped:
+        traced(server, "loop", header)
+    with stopped.value as answer:
+        assert answer.code == 400
+        assert answer.headers["x-amzn-ErrorType"] == "RecursiveInvocationException"
+        assert json.loads(answer.read())["Message"].startswith("Lambda has detected your function being invoked")
+    traced(server, "allowed", header)
+    traced(server, "echo", header)
+    invoked.put_function_recursion_config(FunctionName="loop", RecursiveLoop="Allow")
+    traced(server, "loop", header)
 
 
 def test_a_missing_function_and_a_payload_that_is_no_json(invoked: Any) -> None:
