@@ -18,6 +18,7 @@ import select
 import signal
 import socket
 import time
+from collections.abc import Iterator
 from dataclasses import dataclass
 from multiprocessing.connection import Connection
 from pathlib import Path
@@ -174,7 +175,10 @@ def _load(port: int, connections: int, duration_s: float) -> Outcome:
     return Outcome(len(latencies), now - start, sorted(latencies))
 
 
-def _measure(kind: str, loop: str, duration_s: float, counts: tuple[int, ...], profile: bool) -> None:
+def measure(
+    kind: str, loop: str, duration_s: float, counts: tuple[int, ...], profile: bool = False
+) -> Iterator[tuple[Outcome, float]]:
+    """For each number of connections what the load saw, and the server's CPU time of a request in µs."""
     ours, theirs = multiprocessing.Pipe()
     process = multiprocessing.get_context("fork").Process(target=_server_process, args=(kind, loop, profile, theirs))
     process.start()
@@ -185,12 +189,18 @@ def _measure(kind: str, loop: str, duration_s: float, counts: tuple[int, ...], p
         _load(port, connections, 0.3)
         before = _cpu_ns(pid)
         outcome = _load(port, connections, duration_s)
-        cpu_us = (_cpu_ns(pid) - before) / 1000 / outcome.requests
+        yield outcome, (_cpu_ns(pid) - before) / 1000 / outcome.requests
+    os.kill(pid, signal.SIGTERM)
+    process.join()
+
+
+def _print(kind: str, loop: str, arguments: argparse.Namespace) -> None:
+    counts = tuple(arguments.connections)
+    measured = measure(kind, loop, arguments.seconds, counts, arguments.profile)
+    for connections, (outcome, cpu_us) in zip(counts, measured, strict=True):
         rate = outcome.requests / outcome.seconds
         p50, p99 = (outcome.latencies[int(outcome.requests * q)] * 1000 for q in (0.5, 0.99))
         print(f"{kind:8} {loop:8} {connections:5} {rate:10,.0f} {p50:8.3f} {p99:8.3f} {cpu_us:10.1f}", flush=True)
-    os.kill(pid, signal.SIGTERM)
-    process.join()
 
 
 def main() -> None:
@@ -204,7 +214,7 @@ def main() -> None:
     print(f"{'server':8} {'loop':8} {'conns':>5} {'req/s':>10} {'p50 ms':>8} {'p99 ms':>8} {'CPU µs/req':>10}")
     for loop in arguments.loop:
         for kind in arguments.server:
-            _measure(kind, loop, arguments.seconds, tuple(arguments.connections), arguments.profile)
+            _print(kind, loop, arguments)
 
 
 if __name__ == "__main__":

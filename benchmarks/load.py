@@ -2,10 +2,15 @@
 
 from __future__ import annotations
 
+import contextlib
+import multiprocessing
 import select
 import socket
 import time
+from collections.abc import Callable, Iterator
 from dataclasses import dataclass
+
+_PATIENCE_S = 30.0  # for the last answers
 
 
 @dataclass(frozen=True)
@@ -59,32 +64,76 @@ def whole(data: bytes) -> int | None:
 
 
 def run(port: int, request: bytes, connections: int, seconds: float) -> Load:
-    """Send `request` on each connection as soon as the answer to the last one is there."""
+    """Send `request` on each connection as soon as the answer to the last one is there, and await the last answers.
+
+    Raises ConnectionError when the server closes a connection.
+    """
     socks = {sock.fileno(): sock for sock in (connect(port) for _ in range(connections))}
     poll = select.epoll()
-    sent: dict[int, float] = {}
     buffers = dict.fromkeys(socks, b"")
     latencies: list[float] = []
     errors = 0
-    begun = time.perf_counter()
+    begun = now = time.perf_counter()
+    sent = dict.fromkeys(socks, begun)
     for number, sock in socks.items():
         poll.register(number, select.EPOLLIN)
-        sent[number] = time.perf_counter()
         sock.sendall(request)
-    while (now := time.perf_counter()) - begun < seconds:
+    while sent and time.perf_counter() - begun < seconds + _PATIENCE_S:
         for number, _ in poll.poll(0.1):
-            data = buffers[number] + socks[number].recv(1 << 16)
+            piece = socks[number].recv(1 << 16)
+            if not piece:
+                raise ConnectionError(f"the server closed a connection after {buffers[number][:200]!r}")
+            data = buffers[number] + piece
             if whole(data) is None:
                 buffers[number] = data
                 continue
             buffers[number] = b""
             now = time.perf_counter()
-            latencies.append((now - sent[number]) * 1000)
+            latencies.append((now - sent.pop(number)) * 1000)
             errors += not data.startswith(b"HTTP/1.1 200") or b"x-amz-function-error" in data.lower()
-            sent[number] = now
-            socks[number].sendall(request)
-    elapsed = now - begun
+            if now - begun < seconds:
+                sent[number] = now
+                socks[number].sendall(request)
     poll.close()
     for sock in socks.values():
         sock.close()
-    return Load(len(latencies), errors, elapsed, latencies)
+    return Load(len(latencies), errors + len(sent), now - begun, latencies)
+
+
+@contextlib.contextmanager
+def background(target: Callable[..., object], *arguments: object) -> Iterator[None]:
+    """Run `target` in a process of its own meanwhile; it is ended by a signal."""
+    process = multiprocessing.get_context("fork").Process(target=target, args=arguments)
+    process.start()
+    try:
+        time.sleep(0.5)
+        yield
+        if process.exitcode is not None:
+            raise RuntimeError(f"the load in the background ended early, with {process.exitcode}")
+    finally:
+        process.terminate()
+        process.join()
+
+
+def hang_up(port: int, request: bytes) -> None:
+    """For ever: send half of a request, or all of it without waiting for the answer, and leave."""
+    while True:
+        for end in (len(request) // 2, len(request)):
+            sock = connect(port)
+            with contextlib.suppress(ConnectionError):
+                sock.sendall(request[:end])
+            sock.close()
+        time.sleep(0.01)
+
+
+def read_slowly(port: int, request: bytes, connections: int) -> None:
+    """For ever: on each connection send requests that are never read for, a new one every 10 ms, as far as they fit."""
+    socks = [connect(port) for _ in range(connections)]
+    for sock in socks:
+        sock.setsockopt(socket.SOL_SOCKET, socket.SO_RCVBUF, 4096)
+        sock.setblocking(False)
+    while True:
+        for sock in socks:
+            with contextlib.suppress(BlockingIOError):
+                sock.send(request)
+        time.sleep(0.01)

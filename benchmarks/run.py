@@ -1,0 +1,68 @@
+"""Run the benchmarks and print one table, with goals and, with `--peers`, others that run functions beside it.
+
+    scripts/bench [TOPIC ...] [--seconds 5] [--repeat 20] [--peers [NAME,...]] [--json FILE]
+
+Topics are the modules in `topics`. Absolute figures are this machine's: the floor of the same run is there to compare
+with, and the load generator runs on the same cores. Peers are installed by `scripts/bench-peers`.
+"""
+
+from __future__ import annotations
+
+import argparse
+import json
+import sys
+import tempfile
+from pathlib import Path
+
+import peers
+from lambent.testing.server import RunningServer
+from subject import Lambent
+from table import Row, document, render
+from topics import Options
+from topics.registry import TOPICS
+
+
+def main() -> None:
+    parser = argparse.ArgumentParser(description=__doc__, formatter_class=argparse.RawDescriptionHelpFormatter)
+    parser.add_argument("topics", nargs="*", metavar="TOPIC", help=f"of {', '.join(TOPICS)} (default: all)")
+    parser.add_argument("--seconds", type=float, default=5.0, help="of load for each row (default 5)")
+    parser.add_argument("--repeat", type=int, default=20, help="of what happens once (default 20)")
+    parser.add_argument("--peers", nargs="?", const=",".join(peers.PEERS), default="", metavar="NAME,...",
+                        help=f"of {', '.join(peers.PEERS)} (default without names: all)")  # fmt: skip
+    parser.add_argument("--sandbox", default="linux", help="of Lambent (default linux)")
+    parser.add_argument("--json", type=Path, metavar="FILE", help="write the figures there as well")
+    arguments = parser.parse_args()
+    chosen = arguments.topics or list(TOPICS)
+    beside = [name for name in arguments.peers.split(",") if name]
+    if unknown := (set(chosen) - set(TOPICS)) | (set(beside) - set(peers.PEERS)):
+        parser.error(f"no such topic or peer: {', '.join(sorted(unknown))}")
+    options = Options(arguments.seconds, arguments.repeat)
+    rows: list[Row] = []
+    for topic in chosen:
+        rows += _measure(topic, options, arguments.sandbox, beside)
+    print(render(rows))
+    if arguments.json:
+        arguments.json.write_text(json.dumps(document(rows), indent=2) + "\n")
+
+
+def _measure(topic: str, options: Options, sandbox: str, beside: list[str]) -> list[Row]:
+    rows: list[Row] = []
+    arguments = ("--auth", "sigv4", "--sandbox", sandbox)
+    with tempfile.TemporaryDirectory() as directory, RunningServer(Path(directory) / "data", arguments) as server:
+        server.health()  # the runtimes are known from here on
+        rows += map(_told, TOPICS[topic].measure(Lambent(server), options))
+    measure = TOPICS[topic].beside
+    if measure is not None:
+        for name in beside:
+            with peers.running(name) as peer:
+                rows += map(_told, measure(peer, options))
+    return rows
+
+
+def _told(row: Row) -> Row:
+    print(f"{row.by}: {row.what}: {row.text()}", file=sys.stderr, flush=True)
+    return row
+
+
+if __name__ == "__main__":
+    main()

@@ -1,0 +1,99 @@
+"""Rows of figures, and the one table that is made of them.
+
+A topic yields rows; rows of the same `what` by others (peers) stand beside Lambent's, with the ratio. Goals are part of
+the row, so that the table says itself what is met.
+"""
+
+from __future__ import annotations
+
+from collections.abc import Sequence
+from dataclasses import asdict, dataclass
+from typing import Any
+
+OURS = "lambent"
+
+
+@dataclass(frozen=True)
+class Figure:
+    """A number with its unit (`/s`, `ms`, `µs`, `MB`); `goal` is what is to be reached, if anything is."""
+
+    name: str
+    value: float
+    unit: str
+    goal: float | None = None
+
+    @property
+    def higher_is_better(self) -> bool:
+        return self.unit == "/s"
+
+    @property
+    def is_met(self) -> bool | None:
+        if self.goal is None:
+            return None
+        return self.value >= self.goal if self.higher_is_better else self.value <= self.goal
+
+    def __str__(self) -> str:
+        name = f"{self.name} " if self.name else ""
+        return f"{name}{_number(self.value)}{'' if self.unit == '/s' else ' '}{self.unit}"
+
+    def goal_text(self) -> str:
+        if self.goal is None:
+            return ""
+        name = f"{self.name} " if self.name else ""
+        sign = "≥" if self.higher_is_better else "≤"
+        verdict = "met" if self.is_met else "missed"
+        return f"{name}{sign} {_number(self.goal)}{'' if self.unit == '/s' else ' '}{self.unit}: {verdict}"
+
+
+@dataclass(frozen=True)
+class Row:
+    """What was measured, and what came out. The first figure is the one to compare by. `note`: why there is none."""
+
+    what: str
+    figures: tuple[Figure, ...]
+    by: str = OURS
+    note: str = ""
+
+    def text(self) -> str:
+        return ", ".join([*map(str, self.figures), *([self.note] if self.note else [])])
+
+
+def render(rows: Sequence[Row]) -> str:
+    """The table, in Markdown."""
+    ours = [row for row in rows if row.by == OURS]
+    known = {row.what for row in ours}
+    lines = [("what", "measured", "goal", "beside")]
+    for row in ours:
+        others = [other for other in rows if other.by != OURS and other.what == row.what]
+        goals = "; ".join(filter(None, (figure.goal_text() for figure in row.figures)))
+        lines.append((row.what, row.text(), goals, "; ".join(_beside(row, other) for other in others)))
+    lines += [(row.what, "", "", f"{row.by}: {row.text()}") for row in rows if row.what not in known]
+    widths = [max(len(line[column]) for line in lines) for column in range(4)]
+    printed = [_line(line, widths) for line in lines]
+    return "\n".join([printed[0], _line(tuple("-" * width for width in widths), widths), *printed[1:]])
+
+
+def document(rows: Sequence[Row]) -> list[dict[str, Any]]:
+    """The rows for `--json`."""
+    return [asdict(row) for row in rows]
+
+
+def _beside(ours: Row, other: Row) -> str:
+    text = f"{other.by}: {other.text()}"
+    if not (ours.figures and other.figures):
+        return text
+    mine, theirs = ours.figures[0], other.figures[0]
+    if not (mine.value and theirs.value):
+        return text
+    ratio = mine.value / theirs.value if mine.higher_is_better else theirs.value / mine.value
+    return f"{text} ({ratio:.1f} times as good)" if ratio >= 1 else f"{text} ({1 / ratio:.1f} times better)"
+
+
+def _line(cells: Sequence[str], widths: Sequence[int]) -> str:
+    return "| " + " | ".join(cell.ljust(width) for cell, width in zip(cells, widths, strict=True)) + " |"
+
+
+def _number(value: float) -> str:
+    if value >= 1000:
+        return f"{value:,.0f}"
+    return f"{value:.0f}" if value >= 100 or value == int(value) else f"{value:.2f}" if value < 10 else f"{value:.1f}"

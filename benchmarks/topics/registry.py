@@ -1,0 +1,28 @@
+"""Every topic, in the order of the table."""
+
+from __future__ import annotations
+
+from collections.abc import Callable, Iterator, Mapping
+from dataclasses import dataclass
+
+from subject import Lambent, Subject
+from table import Row
+from topics import Options, cold, floor, mixed, warm
+
+
+@dataclass(frozen=True)
+class Topic:
+    """`measure` is for Lambent; `beside`, if there is one, measures the same rows on a peer. Each topic has a server
+    of its own."""
+
+    measure: Callable[[Lambent, Options], Iterator[Row]]
+    beside: Callable[[Subject, Options], Iterator[Row]] | None = None
+
+
+TOPICS: Mapping[str, Topic] = {
+    "floor": Topic(floor.measure),
+    "warm": Topic(warm.measure, warm.measure),
+    "mixed": Topic(mixed.measure),
+    "cold": Topic(cold.measure),
+}
+"""By the name on the command line."""
