@@ -3,8 +3,9 @@
 from __future__ import annotations
 
 from collections.abc import AsyncIterable, Callable, Iterator
-from dataclasses import dataclass
 from typing import Protocol
+
+from lambent.model.values import value
 
 
 class Headers:
@@ -32,7 +33,7 @@ class Headers:
         return iter(self.items)
 
 
-@dataclass(frozen=True, slots=True)
+@value
 class RequestHead:
     """A request before its body was read.
 
@@ -46,7 +47,7 @@ class RequestHead:
     headers: Headers
 
 
-@dataclass(frozen=True, slots=True)
+@value
 class Request:
     """A whole request."""
 
@@ -72,7 +73,7 @@ class Request:
         return self.head.headers
 
 
-@dataclass(frozen=True, slots=True)
+@value
 class Response:
     """An answer. `Content-Length` (or chunked framing, for an iterable body) and `Date` are the server's business."""
 

@@ -15,7 +15,6 @@ from __future__ import annotations
 import re
 import time
 from collections.abc import Callable
-from dataclasses import dataclass
 from typing import Final, Protocol
 
 from lambent.http.messages import Request, RequestHead
@@ -33,6 +32,7 @@ from lambent.iam.sessions import Session, SessionIssuer
 from lambent.iam.signature import Signature, read_leniently, read_signature
 from lambent.iam.sigv4 import QUERY_PAST_SKEW_S, SKEW_S, payload_digest, verify
 from lambent.model.ids import AccountId, Region
+from lambent.model.values import value
 
 INLINE_HASH_MAX_BYTES: Final = 256 * 1024
 """Up to here hashing on the event loop is cheaper than a thread; above, hash elsewhere and pass `body_sha256`."""
@@ -40,7 +40,7 @@ INLINE_HASH_MAX_BYTES: Final = 256 * 1024
 _ACCOUNT_ID = re.compile(r"[0-9]{12}")
 
 
-@dataclass(frozen=True, slots=True)
+@value
 class Caller:
     """Who calls, and what its credential scope says: the region, and the service (None without a signature)."""
 

@@ -8,7 +8,7 @@ from __future__ import annotations
 
 import time
 from collections.abc import Awaitable, Callable, Mapping, Sequence
-from dataclasses import dataclass, field
+from dataclasses import field
 from typing import Any, Final
 
 from lambent.iam.audit import AuditLog
@@ -17,12 +17,13 @@ from lambent.iam.policy.document import Policy
 from lambent.iam.policy.evaluation import AccessRequest, Decision, Effect, PolicySet, decide
 from lambent.iam.policy_sources import CallerPolicies, PolicySource, ResourcePolicies
 from lambent.iam.principal import Principal
+from lambent.model.values import value
 from lambent.store.api import ROLES
 
 _NO_KEYS: Final[Mapping[str, tuple[str, ...]]] = {}
 
 
-@dataclass(frozen=True, slots=True)
+@value
 class Access:
     """One thing that must be allowed.
 
@@ -41,7 +42,7 @@ class Access:
     is_data_event: bool = False
 
 
-@dataclass(frozen=True, slots=True)
+@value
 class Occasion:
     """The request in whose course access is asked for. `keys` makes the request's own condition keys when needed."""
 

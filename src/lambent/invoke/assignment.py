@@ -17,6 +17,7 @@ from enum import Enum, auto
 from typing import Generic, TypeVar
 
 from lambent.model.ids import EnvironmentId
+from lambent.model.values import value
 
 Waiting = TypeVar("Waiting")
 
@@ -29,7 +30,7 @@ class Activity(Enum):
     BUSY = auto()
 
 
-@dataclass(frozen=True, slots=True)
+@value
 class Hand(Generic[Waiting]):
     """Give the invocation to the environment."""
 

@@ -8,7 +8,6 @@ from __future__ import annotations
 
 import asyncio
 from collections.abc import Callable
-from dataclasses import dataclass
 
 from lambent.invoke.counting import Counting, Permit, Throttled
 from lambent.invoke.directory import FunctionDirectory
@@ -28,11 +27,12 @@ from lambent.model.errors import (
 from lambent.model.execution import Completed, Invocation
 from lambent.model.function import FunctionVersion
 from lambent.model.ids import RequestId
+from lambent.model.values import value
 
 OFF_LOOP_BYTES = 128 * 1024  # larger payloads are parsed on another thread
 
 
-@dataclass(frozen=True, slots=True)
+@value
 class InvokeRequest:
     """A call of Invoke. `client_context` is the decoded JSON; `payload` the body as sent."""
 
@@ -45,7 +45,7 @@ class InvokeRequest:
     dry_run: bool = False
 
 
-@dataclass(frozen=True, slots=True)
+@value
 class InvokeResponse:
     """Its answer. `function_error` is None for a success; `log_tail` the last 4 KB of the log, not encoded."""
 

@@ -7,7 +7,6 @@ passed on, so that what a function sends to X-Ray itself, and what it calls, bel
 
 from __future__ import annotations
 
-import os
 import random
 import time
 from collections.abc import Callable
@@ -18,6 +17,7 @@ from lambent.model.arn import FunctionId
 from lambent.model.clock import Clock
 from lambent.model.errors import RecursiveInvocationException
 from lambent.model.function import FunctionVersion
+from lambent.model.ids import random_hex
 from lambent.model.tracing import Lineage, TraceHeader, mark_of, parse_trace_header
 
 FIXED_RATE: Final = 0.05  # of the requests after the first in each second: X-Ray's default sampling rule
@@ -45,13 +45,13 @@ class Tracing:
         sampled = header.sampled
         if sampled is None:
             sampled = version.tracing_mode == "Active" and self._decide(version.function)
-        return str(TraceHeader(header.root or _new_root(), header.parent or os.urandom(8).hex(), sampled, lineage))
+        return str(TraceHeader(header.root or _new_root(), header.parent or random_hex(8), sampled, lineage))
 
     def begun(self, version: FunctionVersion) -> str:
         """The header for a run that nothing came before."""
         sampled = version.tracing_mode == "Active" and self._decide(version.function)
         rest = f"Sampled={sampled:d};Lineage=1:{mark_of(version.function)}:0"
-        return f"Root={_new_root()};Parent={os.urandom(8).hex()};{rest}"
+        return f"Root={_new_root()};Parent={random_hex(8)};{rest}"
 
     async def _lineage(self, function: FunctionId, before: Lineage | None) -> Lineage:
         if before is None:
@@ -73,4 +73,4 @@ class Tracing:
 
 
 def _new_root() -> str:
-    return f"1-{int(time.time()):08x}-{os.urandom(12).hex()}"
+    return f"1-{int(time.time()):08x}-{random_hex(12)}"

@@ -15,6 +15,7 @@ from lambent.model.errors import (
     access_denied,
 )
 from lambent.model.ids import AccountId, Region
+from lambent.model.values import value
 
 LATEST = "$LATEST"
 
@@ -35,6 +36,9 @@ class FunctionId:
     region: Region
     name: str
 
+    def __hash__(self) -> int:
+        return hash(self.name)  # almost unique by itself, and the hash of a text is kept by the text
+
     @property
     def arn(self) -> str:
         """The unqualified ARN."""
@@ -50,7 +54,7 @@ class FunctionId:
         return f"{self.account}/{self.region}/{self.name}"
 
 
-@dataclass(frozen=True, slots=True)
+@value
 class FunctionReference:
     """What a request named: the function, and the qualifier it gave (None when it gave none)."""
 

@@ -11,6 +11,7 @@ from enum import StrEnum
 
 from lambent.model.arn import FunctionId
 from lambent.model.ids import EnvironmentId, RequestId
+from lambent.model.values import value
 
 
 @dataclass(frozen=True, slots=True)
@@ -56,7 +57,7 @@ class EnvironmentSpec:
     system_log_level: str | None = None
 
 
-@dataclass(frozen=True, slots=True)
+@value
 class Invocation:
     """One event to be handled. `payload` is JSON as the caller sent it; `client_context` decoded JSON.
 
@@ -79,7 +80,7 @@ class FunctionError(StrEnum):
     UNHANDLED = "Unhandled"
 
 
-@dataclass(frozen=True, slots=True)
+@value
 class Completed:
     """The function answered, or failed as functions fail (`function_error` set, `payload` its error object).
 

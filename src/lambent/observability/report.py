@@ -10,8 +10,9 @@ from __future__ import annotations
 import datetime as dt
 import math
 import signal
-from dataclasses import dataclass
 from typing import Final, Literal
+
+from lambent.model.values import value
 
 Status = Literal["timeout", "error"]
 Phase = Literal["init", "invoke"]
@@ -39,7 +40,7 @@ _SIGNALS: Final[dict[int, str]] = {
 }
 
 
-@dataclass(frozen=True, slots=True)
+@value
 class Report:
     """What the REPORT line says of one invocation.
 

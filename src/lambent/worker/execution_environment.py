@@ -113,7 +113,9 @@ class ExecutionEnvironment:
         self._stage = Stage.LAUNCHING
         self._session: Session | None = None
         self._current: _Current | None = None
-        self._timer: asyncio.TimerHandle | None = None  # from the hand-over until the runtime asks for the next event
+        self._loop = asyncio.get_running_loop()
+        self._timer: asyncio.TimerHandle | None = None
+        self._deadline_s = math.inf  # from the hand-over until the runtime asks for the next event
         self._init_started_ns = 0
         self._init_timer: asyncio.TimerHandle | None = None
         self._init_duration_ms: float | None = None  # until the first REPORT has said it
@@ -129,7 +131,8 @@ class ExecutionEnvironment:
 
     def invoke(self, invocation: Invocation, done: Done) -> None:
         """Handle an event. Only when idle (or uninitialised: then init is tried once more first)."""
-        self._timer = asyncio.get_running_loop().call_later(invocation.timeout_s, self._timed_out)
+        self._watch_deadline(invocation.timeout_s)
+        self._output.begin()
         self._current = _Current(invocation, done, time.monotonic_ns())
         self._output.tail = LogTail() if invocation.log_tail else None
         if self._stage is Stage.UNINITIALISED:
@@ -215,7 +218,7 @@ class ExecutionEnvironment:
         if self._stage is Stage.LAUNCHING:
             self._step(Step.LAUNCHED)
             delay = self._settings.init_timeout_s
-            self._init_timer = asyncio.get_running_loop().call_later(delay, self._init_timed_out)
+            self._init_timer = self._loop.call_later(delay, self._init_timed_out)
         else:
             await session.close()
 
@@ -286,6 +289,23 @@ class ExecutionEnvironment:
         deadline_ms = int((time.time() + current.invocation.timeout_s - elapsed_s) * 1000)
         session.hand_out(current.invocation, deadline_ms)
 
+    def _watch_deadline(self, timeout_s: int) -> None:
+        """One timer for many invocations: when it fires too early it is set again."""
+        self._deadline_s = time.monotonic() + timeout_s
+        if self._timer is not None and self._timer.when() > self._loop.time() + timeout_s:
+            self._timer.cancel()
+            self._timer = None
+        if self._timer is None:
+            self._timer = self._loop.call_later(timeout_s, self._check_deadline)
+
+    def _check_deadline(self) -> None:
+        self._timer = None
+        remaining_s = self._deadline_s - time.monotonic()
+        if remaining_s <= 0:
+            self._timed_out()
+        elif remaining_s != math.inf:
+            self._timer = self._loop.call_later(remaining_s, self._check_deadline)
+
     def _timed_out(self) -> None:
         current = self._current
         if current is None:
@@ -352,6 +372,7 @@ class ExecutionEnvironment:
             len(payload),
         )
         output.flush()
+        output.end()
         tail, output.tail = output.tail, None
         log_tail = tail.bytes() if tail is not None else None
         if failure is not None:
@@ -368,11 +389,10 @@ class ExecutionEnvironment:
 
     def _become_ready(self) -> None:
         self._step(Step.READY)
-        self._cancel_timer()
-        loop = asyncio.get_running_loop()
-        self._idle_since = loop.time()
+        self._deadline_s = math.inf
+        self._idle_since = self._loop.time()
         if self._freeze_timer is None:
-            self._freeze_timer = loop.call_later(self._settings.freeze_after_s, self._freeze_if_idle)
+            self._freeze_timer = self._loop.call_later(self._settings.freeze_after_s, self._freeze_if_idle)
         self._ready()
 
     def _freeze_if_idle(self) -> None:
@@ -380,10 +400,9 @@ class ExecutionEnvironment:
         self._freeze_timer = None
         if self._stage is not Stage.IDLE or self._session is None:
             return
-        loop = asyncio.get_running_loop()
-        remaining_s = self._idle_since + self._settings.freeze_after_s - loop.time()
+        remaining_s = self._idle_since + self._settings.freeze_after_s - self._loop.time()
         if remaining_s > 0:
-            self._freeze_timer = loop.call_later(remaining_s, self._freeze_if_idle)
+            self._freeze_timer = self._loop.call_later(remaining_s, self._freeze_if_idle)
         else:
             self._session.freeze()
             self._frozen = True
@@ -427,6 +446,7 @@ class ExecutionEnvironment:
             self._init_timer = None
 
     def _cancel_timer(self) -> None:
+        self._deadline_s = math.inf
         if self._timer is not None:
             self._timer.cancel()
             self._timer = None

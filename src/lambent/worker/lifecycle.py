@@ -14,6 +14,8 @@ from typing import Final
 class Stage(Enum):
     """Where an environment is."""
 
+    __hash__ = object.__hash__  # members are single: the default hashes their names, in Python
+
     LAUNCHING = "launching"  # the sandbox is being made
     INIT = "init"  # the runtime runs its init phase (at most 10 s)
     IDLE = "idle"  # the runtime waits for an event
@@ -25,6 +27,8 @@ class Stage(Enum):
 
 class Step(Enum):
     """What can happen to it."""
+
+    __hash__ = object.__hash__  # members are single: the default hashes their names, in Python
 
     LAUNCHED = "launched"
     READY = "ready"

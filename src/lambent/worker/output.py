@@ -4,11 +4,16 @@ Everything of one environment goes through one `OutputLog`: lines wait in memory
 invocation ends, and are written in one system call. `drain` reads both pipes until they are empty:
 what a runtime printed before it called the Runtime API is in the pipe by then, so draining before END and REPORT
 puts every line of an invocation between its START and its END, on disk before the answer leaves.
+
+During the first 20 ms of an invocation nothing wakes the event loop for what is printed: the pipes hold it, and `drain`
+reads it with the answer. A function that printed more than half a pipe before is listened to from its beginning.
 """
 
 from __future__ import annotations
 
 import asyncio
+import contextlib
+import fcntl
 import os
 import time
 from collections import deque
@@ -19,8 +24,10 @@ from lambent.worker.log_levels import ApplicationLogFilter
 from lambent.worker.ports import LogSink
 from lambent.worker.telemetry import FrameDecoder, LineSplitter
 
-_READ_BYTES = 256 * 1024
+_READ_BYTES = 64 * 1024
+_PIPE_BYTES = 256 * 1024  # what a function can print before somebody must read
 _FLUSH_AFTER_S = 0.02
+_LISTEN_AFTER_S = 0.02
 _MAX_PENDING = 500
 _DRAIN_MAX_BYTES = 16 * 1024 * 1024  # a function that never stops printing does not hold the loop up
 
@@ -56,17 +63,39 @@ class OutputLog:
         self._filter = ApplicationLogFilter(application_level)
         self._pending: list[LogEvent] = []
         self._sources: list[_Source] = []
+        self._loop: asyncio.AbstractEventLoop | None = None
         self._flush_timer: asyncio.TimerHandle | None = None
+        self._listening = False  # the event loop tells when there is something to read
+        self._listen_timer: asyncio.TimerHandle | None = None
+        self._begun_s: float | None = None  # when the running invocation began
+        self._read_bytes = 0  # during it
+        self._is_chatty = False
         self.tail: LogTail | None = None
 
     def attach(self, output_fd: int, telemetry_fd: int | None) -> None:
         """Start reading a sandbox's pipes; this object closes them."""
-        loop = asyncio.get_running_loop()
+        self._loop = asyncio.get_running_loop()
         self._sources = [_Source(output_fd, LineSplitter())]
         if telemetry_fd is not None:
             self._sources.insert(0, _Source(telemetry_fd, FrameDecoder()))
         for source in self._sources:
-            loop.add_reader(source.fd, self._readable, source)
+            with contextlib.suppress(OSError):  # not a pipe, or more than this host allows
+                fcntl.fcntl(source.fd, fcntl.F_SETPIPE_SZ, _PIPE_BYTES)
+        self._listen()
+
+    def begin(self) -> None:
+        """An invocation begins."""
+        self._begun_s = time.monotonic()
+        self._read_bytes = 0
+        if self._listening and not self._is_chatty:
+            self._stop_listening()
+        if self._listen_timer is None and self._loop is not None:
+            self._listen_timer = self._loop.call_later(_LISTEN_AFTER_S, self._listen_late)
+
+    def end(self) -> None:
+        """It is over, and drained."""
+        self._begun_s = None
+        self._is_chatty = self._read_bytes > _PIPE_BYTES // 2
 
     def say(self, message: str) -> None:
         """A line of the platform's. It is written with the next `flush`."""
@@ -76,8 +105,11 @@ class OutputLog:
         """Read everything that was printed so far."""
         now_ms = _now_ms()
         for source in self._sources:
-            self._take(self._kept(source.read_all(now_ms)))
-            self._take(self._kept(source.decoder.settle(now_ms)))
+            events, size = source.read_all(now_ms)
+            self._read_bytes += size
+            events += source.decoder.settle(now_ms)
+            if events:
+                self._take(self._kept(events))
 
     def flush(self) -> None:
         """Write what was said and read, in one system call."""
@@ -88,30 +120,57 @@ class OutputLog:
     def detach(self) -> None:
         """Read what is left, write it, and let go of the pipes."""
         self.drain()
-        loop = asyncio.get_running_loop()
+        self._stop_listening()
+        if self._listen_timer is not None:
+            self._listen_timer.cancel()
+            self._listen_timer = None
         for source in self._sources:
             self._take(self._kept(source.decoder.flush(_now_ms())))
-            loop.remove_reader(source.fd)
             os.close(source.fd)
         self._sources = []
         self.flush()
+
+    def _listen_late(self) -> None:
+        """One timer for many invocations: when one began since, it is set again."""
+        self._listen_timer = None
+        if self._begun_s is not None and self._loop is not None:
+            remaining_s = self._begun_s + _LISTEN_AFTER_S - time.monotonic()
+            if remaining_s > 0:
+                self._listen_timer = self._loop.call_later(remaining_s, self._listen_late)
+                return
+        self._listen()
+
+    def _listen(self) -> None:
+        if self._loop is not None and not self._listening:
+            self._listening = True
+            for source in self._sources:
+                if not source.ended:
+                    self._loop.add_reader(source.fd, self._readable, source)
+
+    def _stop_listening(self) -> None:
+        if self._loop is not None and self._listening:
+            self._listening = False
+            for source in self._sources:
+                self._loop.remove_reader(source.fd)
 
     def _readable(self, source: _Source) -> None:
         now_ms = _now_ms()
         data = source.read()
         if data:
+            self._read_bytes += len(data)
             self._take(self._kept(source.decoder.feed(data, now_ms)))
             self._flush_soon()
-        elif data == b"":
+        elif data == b"" and self._loop is not None:
             # Every writer is gone. The descriptor is closed by `detach`; until then it would only wake us.
-            asyncio.get_running_loop().remove_reader(source.fd)
+            source.ended = True
+            self._loop.remove_reader(source.fd)
 
     def _flush_soon(self) -> None:
         """A short invocation's lines go with its END in one write; those of a long one are not kept waiting."""
         if len(self._pending) >= _MAX_PENDING:
             self.flush()
-        elif self._flush_timer is None:
-            self._flush_timer = asyncio.get_running_loop().call_later(_FLUSH_AFTER_S, self._flush_late)
+        elif self._flush_timer is None and self._loop is not None:
+            self._flush_timer = self._loop.call_later(_FLUSH_AFTER_S, self._flush_late)
 
     def _flush_late(self) -> None:
         self._flush_timer = None
@@ -132,11 +191,12 @@ class OutputLog:
 class _Source:
     """One pipe and the decoder of what comes out of it."""
 
-    __slots__ = ("decoder", "fd")
+    __slots__ = ("decoder", "ended", "fd")
 
     def __init__(self, fd: int, decoder: LineSplitter | FrameDecoder) -> None:
         self.fd = fd
         self.decoder = decoder
+        self.ended = False
 
     def read(self) -> bytes | None:
         """What is there: None when nothing is now, b"" when nothing will ever be."""
@@ -145,13 +205,16 @@ class _Source:
         except BlockingIOError:
             return None
 
-    def read_all(self, now_ms: int) -> list[LogEvent]:
+    def read_all(self, now_ms: int) -> tuple[list[LogEvent], int]:
+        """The events of everything that is there, and its size in bytes."""
         events: list[LogEvent] = []
         total = 0
         while total < _DRAIN_MAX_BYTES and (data := self.read()):
             total += len(data)
             events += self.decoder.feed(data, now_ms)
-        return events
+            if len(data) < _READ_BYTES:
+                break  # a pipe gives as much as it has
+        return events, total
 
 
 def _now_ms() -> int:

@@ -2,7 +2,6 @@
 
 from __future__ import annotations
 
-from dataclasses import dataclass
 from typing import Any, Protocol
 
 from lambent.aws.context import Params
@@ -10,9 +9,10 @@ from lambent.aws.models import OperationModel
 from lambent.http.messages import Request, RequestHead, Response
 from lambent.model.errors import ServiceError
 from lambent.model.ids import RequestId
+from lambent.model.values import value
 
 
-@dataclass(frozen=True, slots=True)
+@value
 class Target:
     """The operation a request is for; `inputs` is what its protocol found on the way (path labels, form fields)."""
 

@@ -23,6 +23,7 @@ from enum import Enum
 from lambent.iam.policy.document import Policy, Statement
 from lambent.iam.policy.subjects import Naming, Subject
 from lambent.iam.policy.templates import Keys
+from lambent.model.values import value
 
 
 class PolicyKind(Enum):
@@ -43,7 +44,7 @@ class Effect(Enum):
     IMPLICIT_DENY = "implicitDeny"
 
 
-@dataclass(frozen=True, slots=True)
+@value
 class AccessRequest:
     """One thing somebody wants to do. `action` as in policies, e.g. lambda:InvokeFunction; `resource` an ARN or `*`.
 

@@ -12,6 +12,7 @@ from dataclasses import dataclass
 from typing import NamedTuple
 
 from lambent.model.ids import AccountId, Region
+from lambent.model.values import value
 
 _TIMESTAMP_SHIFT = 144
 _SEQUENCE_SHIFT = 80
@@ -56,7 +57,7 @@ class LogStreamId:
         return LogGroupId(self.account, self.region, self.group)
 
 
-@dataclass(frozen=True, slots=True)
+@value
 class LogEvent:
     """One event to be written: epoch milliseconds and its text."""
 

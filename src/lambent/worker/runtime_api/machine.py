@@ -20,6 +20,8 @@ from lambent.model.ids import RequestId
 class Phase(Enum):
     """Where the runtime is."""
 
+    __hash__ = object.__hash__  # members are single: the default hashes their names, in Python
+
     STARTING = "Starting"  # its init code runs
     WAITING = "Ready"  # it asked for an event and waits
     INVOKING = "Running"  # it has an event
@@ -29,6 +31,8 @@ class Phase(Enum):
 
 class Move(Enum):
     """What can happen."""
+
+    __hash__ = object.__hash__  # members are single: the default hashes their names, in Python
 
     NEXT = "next"
     HAND_OUT = "hand out"
