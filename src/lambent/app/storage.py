@@ -1,4 +1,4 @@
-"""What is on disk: documents, log lines, metrics, code."""
+"""What is on disk: documents, messages, log lines, metrics, code."""
 
 from __future__ import annotations
 
@@ -8,6 +8,8 @@ from lambent.app.stage import Stage
 from lambent.observability.logs.store import LogStore
 from lambent.observability.metrics.store import MetricStore
 from lambent.packaging.code_store import CodeStore
+from lambent.queues.api import Queues
+from lambent.queues.sqlite import SqliteQueues
 from lambent.services.logs.retention import keep_retention
 from lambent.store.api import Store
 from lambent.store.sqlite import SqliteStore
@@ -18,6 +20,7 @@ class Storage:
     """Opened stores."""
 
     documents: Store
+    queues: Queues
     logs: LogStore
     metrics: MetricStore
     code: CodeStore
@@ -28,6 +31,8 @@ async def open_storage(stage: Stage) -> Storage:
     data, stack = stage.data, stage.stack
     documents = await SqliteStore.open(data.database)
     stack.push_async_callback(documents.close)
+    queues = await SqliteQueues.open(data.queues, stage.clock)
+    stack.push_async_callback(queues.close)
     logs = LogStore(data.logs, stage.clock)
     await logs.start()
     stack.push_async_callback(logs.close)
@@ -38,4 +43,4 @@ async def open_storage(stage: Stage) -> Storage:
     code = CodeStore(data.code, unzipped_max_bytes=stage.config.limits.unzipped_max_bytes)
     await code.start()
     stack.push_async_callback(code.close)
-    return Storage(documents, logs, metrics, code)
+    return Storage(documents, queues, logs, metrics, code)

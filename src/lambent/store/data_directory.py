@@ -3,6 +3,7 @@
 DATA/lock           held while a server runs
 DATA/credentials    the root access key (0600), in the format of ~/.aws/credentials
 DATA/lambent.db     functions, roles, settings (SQLite)
+DATA/queues.db      messages waiting in queues (SQLite)
 DATA/code/          deployment packages and their trees, by content
 DATA/logs/          log groups
 DATA/metrics.db     metrics, and what was used (SQLite)
@@ -34,6 +35,10 @@ class DataDirectory:
     @property
     def database(self) -> Path:
         return self.path / "lambent.db"
+
+    @property
+    def queues(self) -> Path:
+        return self.path / "queues.db"
 
     @property
     def code(self) -> Path:

@@ -4,12 +4,13 @@ from __future__ import annotations
 
 import os
 import sqlite3
+from collections.abc import Sequence
 from pathlib import Path
 from typing import Final
 
 from lambent.store.api import StoreFullError
 from lambent.store.errors import StoreCorruptError, StoreError
-from lambent.store.migrations import check_version, migrate
+from lambent.store.migrations import STEPS, Step, check_version, migrate
 
 _BUSY_TIMEOUT_S: Final = 10.0
 _WAL_KEPT_BYTES: Final = 16 * 1024 * 1024
@@ -18,8 +19,8 @@ _NO_ROOM: Final = (sqlite3.SQLITE_FULL, sqlite3.SQLITE_IOERR)  # ENOSPC is repor
 _DAMAGED: Final = (sqlite3.SQLITE_CORRUPT, sqlite3.SQLITE_NOTADB)
 
 
-def open_writer(path: Path) -> sqlite3.Connection:
-    """The read-write connection, its file made and migrated. Raises StoreError, StoreFullError."""
+def open_writer(path: Path, steps: Sequence[Step] = STEPS) -> sqlite3.Connection:
+    """The read-write connection, its file made and migrated by `steps`. Raises StoreError, StoreFullError."""
     try:
         _make_file(path)
     except OSError as error:
@@ -28,11 +29,11 @@ def open_writer(path: Path) -> sqlite3.Connection:
     crashed = path.with_name(path.name + "-wal").exists()
     connection = _connect(path)
     try:
-        check_version(connection)  # before anything is written
+        check_version(connection, steps)  # before anything is written
         _set_up(connection)
         if crashed:
             _check(connection)
-        migrate(connection)
+        migrate(connection, steps)
     except sqlite3.Error as error:
         connection.close()
         raise translate(error, path) from error

@@ -1,0 +1,24 @@
+"""Queues of each kind for every contract test, on a clock that stands still."""
+
+from __future__ import annotations
+
+from collections.abc import AsyncIterator
+from pathlib import Path
+
+import pytest
+
+from lambent.queues.api import Queues
+from lambent.queues.sqlite import SqliteQueues
+from lambent.testing.clock import ManualClock
+
+
+@pytest.fixture
+def clock() -> ManualClock:
+    return ManualClock()
+
+
+@pytest.fixture(params=["sqlite"])
+async def queues(request: pytest.FixtureRequest, clock: ManualClock, tmp_path: Path) -> AsyncIterator[Queues]:
+    made: Queues = await SqliteQueues.open(tmp_path / "queues.db", clock)
+    yield made
+    await made.close()
