@@ -8,6 +8,7 @@ from collections.abc import Mapping
 from typing import Any
 
 from lambent import __version__
+from lambent.app.calls import make_calls, serve_calls
 from lambent.app.functions import Functions, start_functions
 from lambent.app.identity import load_identity
 from lambent.app.serving import make_endpoint, speaks_tls, tls_context
@@ -101,9 +102,11 @@ class App:
 
         storage = await open_storage(stage)
         identity = await load_identity(stage, storage)
+        calls = make_calls(stage, identity, _authority(config.host, port))
         functions = await start_functions(stage, storage, identity, backend, self._catalog, port)
         endpoint = await make_endpoint(stage, storage, identity, functions, self.describe, self._services)
         functions.inner_endpoints.serve_with(endpoint)
+        serve_calls(stage, identity, calls, endpoint)
 
         server = HttpServer(endpoint.handle, endpoint.policy, name="aws")
         await server.start(sock, tls)

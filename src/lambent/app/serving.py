@@ -136,5 +136,5 @@ def _forwarder(stack: contextlib.AsyncExitStack) -> Forward:
     from lambent.aws_client.forward import UpstreamForwarder  # its imports take 80 ms that few servers need
 
     forwarder = UpstreamForwarder()
-    stack.callback(forwarder.close)
+    stack.push_async_callback(forwarder.close)
     return forwarder

@@ -1,19 +1,16 @@
-"""Passing a request on to an upstream that answers an AWS API we do not, re-signed with the server's own keys.
-
-The HTTP client is urllib3 (botocore's), used from threads.
-"""
+"""Passing a request on to an upstream that answers an AWS API we do not, re-signed with the server's own keys."""
 
 from __future__ import annotations
 
-import asyncio
+import time
 from typing import Final
+from urllib.parse import urlsplit
 
-import urllib3
-from botocore.auth import S3SigV4Auth, SigV4Auth
-from botocore.awsrequest import AWSRequest
-
+from lambent.aws_client.client import AwsCaller, digest_of, signed_request
+from lambent.aws_client.errors import AwsUnreachableError
+from lambent.aws_client.http_transport import HttpTransport
 from lambent.aws_client.own_keys import OwnKeys
-from lambent.http.messages import Request, Response
+from lambent.http.messages import Headers, Request, RequestHead, Response
 from lambent.iam.authentication import Caller
 from lambent.model.errors import ServiceError
 
@@ -30,40 +27,44 @@ class UpstreamForwarder:
     """Called with a request, its service's signing name, the upstream's URL and who called."""
 
     def __init__(self, connect_timeout_s: float = 5.0, read_timeout_s: float = 60.0) -> None:
-        self._pool = urllib3.PoolManager(timeout=urllib3.Timeout(connect=connect_timeout_s, read=read_timeout_s))
+        self._connect_timeout_s = connect_timeout_s
+        self._read_timeout_s = read_timeout_s
         self._keys = OwnKeys()
+        self._transports: dict[str, HttpTransport] = {}
 
     async def __call__(self, request: Request, service: str, url: str, caller: Caller) -> Response:
         """The upstream's answer. Raises ServiceError 502 when it gives none."""
-        return await asyncio.to_thread(self._forward, request, service, url, caller)
-
-    def close(self) -> None:
-        """Close idle connections."""
-        self._pool.clear()
-
-    def _forward(self, request: Request, service: str, url: str, caller: Caller) -> Response:
-        target = url + request.head.target
-        signed = AWSRequest(
-            method=request.method,
-            url=target,
-            headers={name: value for name, value in request.headers if name not in _OURS_TO_SET},
-            data=request.body,
-        )
+        parts = urlsplit(url)
+        transport = self._transport(f"{parts.scheme}://{parts.netloc}")
+        target = parts.path + request.head.target
+        fields = tuple((name, value) for name, value in request.headers if name not in _OURS_TO_SET)
         if "authorization" in request.headers or "X-Amz-Signature=" not in request.query:
-            auth = S3SigV4Auth if service == "s3" else SigV4Auth
-            auth(self._keys.find(), service, caller.region).add_auth(signed)
-        try:
-            answer = self._pool.request(
-                request.method,
-                target,
-                body=request.body,
-                headers=dict(signed.headers.items()),
-                redirect=False,
-                retries=False,
-                decode_content=False,
+            digest = await digest_of(request.body)
+            as_us = AwsCaller(await self._keys.credentials(), caller.region)
+            sent = signed_request(
+                transport.host, as_us, service, request.method, target, fields, request.body, digest, time.time()
             )
-        except urllib3.exceptions.HTTPError as error:
+        else:
+            path, _, query = target.partition("?")
+            sent = Request(
+                RequestHead(request.method, target, path, query, Headers((("host", transport.host), *fields))),
+                request.body,
+            )
+        try:
+            answer = await transport.send(sent, self._read_timeout_s)
+        except AwsUnreachableError as error:
             text = f"The upstream of {service}, {url}, gave no answer: {error}"
             raise ServiceError("ServiceUnavailableException", text, status=502) from error
-        headers = tuple((name, value) for name, value in answer.headers.items() if name.lower() not in _NOT_PASSED_BACK)
-        return Response(answer.status, headers, answer.data)
+        headers = tuple((name, value) for name, value in answer.headers if name not in _NOT_PASSED_BACK)
+        return Response(answer.status, headers, answer.body)
+
+    async def close(self) -> None:
+        """Close connections."""
+        for transport in self._transports.values():
+            await transport.close()
+
+    def _transport(self, origin: str) -> HttpTransport:
+        found = self._transports.get(origin)
+        if found is None:
+            found = self._transports[origin] = HttpTransport(origin, connect_timeout_s=self._connect_timeout_s)
+        return found
