@@ -41,13 +41,16 @@ _NO_CORE_DUMPS = (1, 1)
 class Descriptors:
     """Those that a new sandbox starts with, apart from the standard ones."""
 
-    __slots__ = ("go", "life", "output", "ready", "status", "telemetry")
+    __slots__ = ("go", "life", "output", "ready", "status", "telemetry", "tmp")
 
-    def __init__(self, output: int, ready: int, telemetry: int | None, status: int | None, go: int, life: int) -> None:
+    def __init__(
+        self, output: int, ready: int, telemetry: int | None, status: int | None, tmp: int | None, go: int, life: int
+    ) -> None:
         self.output = output
         self.ready = ready
         self.telemetry = telemetry
         self.status = status
+        self.tmp = tmp
         self.go = go  # one byte of the spawner's: go on
         self.life = life  # hangs up when the spawner dies
 
@@ -137,8 +140,12 @@ class _Entry:
         user, group = self.template.user, self.template.group
         syscalls.mount("proc", "/proc", "proc", flags | syscalls.MS_NOEXEC)
         _cover_proc()
-        tmp = f"mode=700,uid={user},gid={group},size={self.launch.tmp_bytes}"
-        syscalls.mount("tmpfs", "/tmp", "tmpfs", flags, tmp)  # noqa: S108 - the sandbox's own
+        if self.descriptors.tmp is not None:
+            syscalls.attach_tree(self.descriptors.tmp, "/tmp")  # noqa: S108 - the sandbox's own
+            os.close(self.descriptors.tmp)
+        else:
+            tmp = f"mode=700,uid={user},gid={group},size={self.launch.tmp_bytes}"
+            syscalls.mount("tmpfs", "/tmp", "tmpfs", flags, tmp)  # noqa: S108 - the same
         shm = f"mode=1777,uid={user},gid={group},size={_SHM_BYTES}"
         syscalls.mount("tmpfs", "/dev/shm", "tmpfs", flags | syscalls.MS_NOEXEC, shm)  # noqa: S108 - the same
 

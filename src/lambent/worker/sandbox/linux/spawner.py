@@ -101,6 +101,7 @@ class _Spawner:
         rest = list(received[2:])
         telemetry = None if launch.telemetry_fd is None else rest.pop(0)
         status = rest.pop(0) if launch.init else None
+        tmp = rest.pop(0) if launch.tmp_bytes is None else None
         go_read, go_write = os.pipe()
         try:
             pid, pidfd = self._clone(launch.sandbox_id)
@@ -108,7 +109,9 @@ class _Spawner:
                 os.close(go_write)
                 os.close(self._life_write)
                 self._control.close()
-                descriptors = enter.Descriptors(received[0], received[1], telemetry, status, go_read, self._life_read)
+                descriptors = enter.Descriptors(
+                    received[0], received[1], telemetry, status, tmp, go_read, self._life_read
+                )
                 enter.run(self._template, launch, descriptors, self._last_capability)
             try:
                 self._admit(pid, launch)
