@@ -27,7 +27,6 @@ _SIOCSIFFLAGS = 0x8914
 _IFF_UP = 0x1
 _BACKLOG = 1024
 _SHM_BYTES = 64 << 20
-_OOM_SCORE_ADJUSTMENT = b"500"  # when the host runs out of memory, sandboxes go before the server
 # A sandbox's user namespace has no root: what only root may read or write in /proc is out of reach anyway. Hidden is
 # what everybody may read and is none of a sandbox's business; /proc/sys is read-only to be doubly sure.
 _HIDDEN_FILES = ("cmdline", "key-users", "keys")
@@ -97,7 +96,6 @@ class _Entry:
         if os.read(self.descriptors.go, 1) != b"g":
             os._exit(127)  # the spawner is gone, and with it everybody who would want to know
         self.step = "set up the file system"
-        _write_file("/proc/self/oom_score_adj", _OOM_SCORE_ADJUSTMENT)
         syscalls.unshare(syscalls.CLONE_NEWCGROUP)  # only now are we where the new namespace's root shall be
         self._mounts()
         self.step = "hand out the listening sockets"
@@ -220,11 +218,3 @@ def _cover_proc() -> None:
 
 def _move_above(descriptor: int, lowest: int) -> int:
     return fcntl(descriptor, F_DUPFD_CLOEXEC, lowest)
-
-
-def _write_file(path: str, content: bytes) -> None:
-    descriptor = os.open(path, os.O_WRONLY | os.O_CLOEXEC)
-    try:
-        os.write(descriptor, content)
-    finally:
-        os.close(descriptor)

@@ -17,6 +17,7 @@ _libc_keeping_lock = ctypes.PyDLL(None, use_errno=True)
 
 _X86_64 = os.uname().machine == "x86_64"
 _SYS_PIVOT_ROOT = 155 if _X86_64 else 41
+_SYS_CAPGET = 125 if _X86_64 else 90
 _SYS_CAPSET = 126 if _X86_64 else 91
 _SYS_KEYCTL = 250 if _X86_64 else 219
 _SYS_OPEN_TREE = 428  # these are the same on every architecture
@@ -227,6 +228,18 @@ def last_capability() -> int:
     while _libc.prctl(PR_CAPBSET_READ, ctypes.c_ulong(number + 1)) >= 0:
         number += 1
     return number
+
+
+def capabilities() -> bytes:
+    """This thread's capability sets, for `set_capabilities`."""
+    sets = ctypes.create_string_buffer(24)
+    _syscall("capget", _SYS_CAPGET, struct.pack("Ii", _CAPABILITY_VERSION_3, 0), sets)
+    return sets.raw
+
+
+def set_capabilities(sets: bytes) -> None:
+    """Take on `sets`, as far as they are permitted."""
+    _syscall("capset", _SYS_CAPSET, struct.pack("Ii", _CAPABILITY_VERSION_3, 0), sets)
 
 
 def drop_capabilities(last: int) -> None:
