@@ -8,9 +8,11 @@ from collections.abc import Iterator, Sequence
 
 import pytest
 
+from lambent.model.ids import AccountId, Region
 from lambent.observability.logs.events import LogEvent, LogStreamId
 from lambent.worker import output
 from lambent.worker.output import OutputLog
+from lambent.worker.telemetry import LineSplitter
 
 
 class Sink:
@@ -33,7 +35,7 @@ def pipe() -> Iterator[tuple[int, int]]:
 
 
 def stream() -> LogStreamId:
-    return LogStreamId("000000000000", "us-east-1", "group", "stream")
+    return LogStreamId(AccountId("000000000000"), Region("us-east-1"), "group", "stream")
 
 
 async def test_drain_reads_what_was_there_and_not_what_comes_meanwhile(
@@ -42,16 +44,16 @@ async def test_drain_reads_what_was_there_and_not_what_comes_meanwhile(
     read, write = pipe
     log = OutputLog(Sink(), stream())
     log.attach(read, None)
-    feed = output.LineSplitter.feed
+    feed = LineSplitter.feed
     fed = 0
 
-    def feed_and_print_more(self: output.LineSplitter, data: bytes, now_ms: int) -> list[LogEvent]:
+    def feed_and_print_more(self: LineSplitter, data: bytes, now_ms: int) -> list[LogEvent]:
         nonlocal fed
         fed += len(data)
         os.write(write, bytes(len(data)))  # somebody prints as fast as we read
         return feed(self, data, now_ms)
 
-    monkeypatch.setattr(output.LineSplitter, "feed", feed_and_print_more)
+    monkeypatch.setattr(LineSplitter, "feed", feed_and_print_more)
     printed = os.write(write, b"x" * 256 * 1024)
     log.drain()
     assert printed <= fed <= 2 * 256 * 1024
