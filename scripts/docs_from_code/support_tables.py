@@ -41,7 +41,7 @@ def _registered() -> dict[str, Operations]:
     """The operations as the services register them; what they would work with does not matter here."""
     part = Mock()
     return {
-        "lambda": lambda_.operations(part, part, part),
+        "lambda": lambda_.operations(part, part, part, part),
         "logs": logs.operations(part, part, part),
         "cloudwatch": cloudwatch.operations(part),
         "iam": iam.operations(part, part),

@@ -37,6 +37,8 @@ class Functions:
 
     control_plane: FunctionsControlPlane
     frontend: Frontend
+    directory: FunctionDirectory
+    tracing: Tracing
     pools: Pools
     counting: Counting
     invocations: InvocationMetrics
@@ -77,8 +79,9 @@ async def start_functions(
     storage.metrics.add_source(invocations)
     switches = LoopSwitches(storage.documents)
     stack.callback(switches.close)
-    frontend = Frontend(directory, counting, pools, reservations, Tracing(switches, clock), invocations)
-    return Functions(control_plane, frontend, pools, counting, invocations, inner_endpoints)
+    tracing = Tracing(switches, clock)
+    frontend = Frontend(directory, counting, pools, reservations, tracing, invocations)
+    return Functions(control_plane, frontend, directory, tracing, pools, counting, invocations, inner_endpoints)
 
 
 def _control_plane(stage: Stage, storage: Storage, identity: Identity, pools: Pools) -> FunctionsControlPlane:

@@ -8,6 +8,7 @@ from collections.abc import Mapping
 from typing import Any
 
 from lambent import __version__
+from lambent.app.asynchronous import Asynchronous, make_asynchronous
 from lambent.app.calls import make_calls, serve_calls
 from lambent.app.functions import Functions, start_functions
 from lambent.app.identity import load_identity
@@ -102,16 +103,19 @@ class App:
 
         storage = await open_storage(stage)
         identity = await load_identity(stage, storage)
-        calls = make_calls(stage, identity, _authority(config.host, port))
+        authority = _authority(config.host, port)
+        self.endpoint_url = f"{'https' if speaks_tls(config) else 'http'}://{authority}"
+        calls = make_calls(stage, identity, authority)
         functions = await start_functions(stage, storage, identity, backend, self._catalog, port)
-        endpoint = await make_endpoint(stage, storage, identity, functions, self.describe, self._services)
+        asynchronous = make_asynchronous(stage, storage, functions, calls, self.endpoint_url)
+        endpoint = await make_endpoint(stage, storage, identity, functions, asynchronous, self.describe, self._services)
         functions.inner_endpoints.serve_with(endpoint)
         serve_calls(stage, identity, calls, endpoint)
+        await asynchronous.begin()
 
         server = HttpServer(endpoint.handle, endpoint.policy, name="aws")
         await server.start(sock, tls)
-        stage.stack.push_async_callback(self._stop_serving, server, endpoint, functions)
-        self.endpoint_url = f"{'https' if speaks_tls(config) else 'http'}://{_authority(config.host, port)}"
+        stage.stack.push_async_callback(self._stop_serving, server, endpoint, functions, asynchronous)
         stage.run_until_stopped(self._find_runtimes(endpoint), "find runtimes")
         self._ready = True
 
@@ -124,9 +128,13 @@ class App:
             )
         return backend
 
-    async def _stop_serving(self, server: HttpServer, endpoint: AwsEndpoint, functions: Functions) -> None:
+    async def _stop_serving(
+        self, server: HttpServer, endpoint: AwsEndpoint, functions: Functions, asynchronous: Asynchronous
+    ) -> None:
+        await asynchronous.stop_taking()
         await functions.frontend.drain(self.config.shutdown_grace)
         functions.pools.stop_all("the server stops")
+        await asynchronous.close()
         await endpoint.close(1.0)
         await server.close(1.0)
 

@@ -8,6 +8,7 @@ from collections.abc import Callable
 from typing import Any
 
 from lambent import __version__
+from lambent.app.asynchronous import Asynchronous
 from lambent.app.functions import Functions
 from lambent.app.identity import Identity
 from lambent.app.stage import Stage
@@ -41,6 +42,7 @@ async def make_endpoint(
     storage: Storage,
     identity: Identity,
     functions: Functions,
+    asynchronous: Asynchronous,
     describe: Callable[[], dict[str, Any]],
     services: list[ServiceDefinition],
 ) -> AwsEndpoint:
@@ -53,13 +55,13 @@ async def make_endpoint(
     downloads = download.CodeDownloads(await download.load_secret(storage.documents), storage.code)
     stack.push_async_callback(downloads.handler.close)
     services += [
-        lambda_service(functions.control_plane, functions.frontend, downloads),
+        lambda_service(functions.control_plane, functions.frontend, asynchronous.acceptance, downloads),
         logs_service(storage.logs, storage.documents, queries),
         cloudwatch_service(storage.metrics),
         iam_service(identity.entities, identity.callers),
         sts_service(identity.entities, identity.sessions, identity.callers),
     ]
-    reports = _reports(stage, storage, identity, functions)
+    reports = _reports(stage, storage, identity, functions, asynchronous)
     stack.push_async_callback(reports.close)
     health = Health(describe)
     authoriser = identity.authoriser
@@ -99,12 +101,15 @@ def tls_context(config: Config, data: DataDirectory) -> ssl.SSLContext | None:
     return None
 
 
-def _reports(stage: Stage, storage: Storage, identity: Identity, functions: Functions) -> Reports:
+def _reports(
+    stage: Stage, storage: Storage, identity: Identity, functions: Functions, asynchronous: Asynchronous
+) -> Reports:
     """What is told beside AWS's APIs: costs, and figures for Prometheus."""
     config = stage.config
     prometheus = PrometheusReport(
         __version__,
-        lambda: _server_samples(storage, functions),
+        lambda: _server_samples(storage, functions, asynchronous),
+        asynchronous.backlogs.read,
         functions.invocations.totals,
         functions.counting.functions_in_use,
         all_accounts=config.auth == "none",
@@ -121,12 +126,24 @@ def _reports(stage: Stage, storage: Storage, identity: Identity, functions: Func
     )
 
 
-def _server_samples(storage: Storage, functions: Functions) -> dict[str, tuple[str, str, float]]:
+def _server_samples(
+    storage: Storage, functions: Functions, asynchronous: Asynchronous
+) -> dict[str, tuple[str, str, float]]:
     """See `services.reports.prometheus.ServerSamples`."""
     lost_lines, lost_points = storage.logs.dropped_events, storage.metrics.dropped_points
     return {
         "lambent_environments": ("gauge", "Execution environments.", functions.pools.environments),
         "lambent_invocations_in_flight": ("gauge", "Invocations that run now.", functions.frontend.in_flight),
+        "lambent_async_events_running": (
+            "gauge",
+            "Asynchronous events that are tried now.",
+            asynchronous.dispatcher.consumers.in_flight,
+        ),
+        "lambent_deliveries_waiting": (
+            "gauge",
+            "Records on their way to destinations and dead-letter queues.",
+            asynchronous.outbox.depth(),
+        ),
         "lambent_dropped_log_events_total": ("counter", "Log events lost for want of disk.", lost_lines),
         "lambent_dropped_metric_points_total": ("counter", "Metrics lost for want of disk.", lost_points),
     }

@@ -1,7 +1,7 @@
 """How asynchronous invocations of a function, version or alias are retried, and where their records go.
 
-https://docs.aws.amazon.com/lambda/latest/api/API_PutFunctionEventInvokeConfig.html. Stored for the time when there are
-asynchronous invocations.
+https://docs.aws.amazon.com/lambda/latest/api/API_PutFunctionEventInvokeConfig.html.
+`lambent.async_invoke.settings` reads what is stored here.
 """
 
 from __future__ import annotations

@@ -34,13 +34,12 @@ class Member(Protocol):
 
 
 class Roster:
-    """The connections of one server. `tick` counts sweeps; `held_bytes`, what is kept of bodies of some size."""
+    """The connections of one server. `tick` counts sweeps."""
 
     __slots__ = (
         "_emptied",
         "_interval_s",
         "handler",
-        "held_bytes",
         "limits",
         "loop",
         "members",
@@ -62,7 +61,6 @@ class Roster:
         self.streams: set[asyncio.Task[None]] = set()
         self.stopping = False
         self.tick = 0
-        self.held_bytes = 0
         self._interval_s = limits.sweep_interval_s
         self.sweeping: asyncio.TimerHandle | None = None
         self._emptied: asyncio.Event | None = None

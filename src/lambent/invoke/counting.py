@@ -109,6 +109,10 @@ class Counting:
         """Concurrent invocations of an account in a region of functions without a reservation."""
         return self._unreserved[account, region]
 
+    def reserved(self, function: FunctionId) -> int | None:
+        """What the function reserves; None for nothing."""
+        return self._reserved.get(_pool(function), _NOTHING).get(function)
+
     def reserved_total(self, account: str, region: str) -> int:
         """What the functions of an account and region reserve together."""
         return sum(self._reserved.get((account, region), _NOTHING).values())

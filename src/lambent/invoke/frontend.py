@@ -17,7 +17,7 @@ from lambent.invoke.ports import InvocationObserver
 from lambent.invoke.reservations import Reservations
 from lambent.invoke.tracing import Tracing
 from lambent.model import limits
-from lambent.model.arn import FunctionReference
+from lambent.model.arn import FunctionId, FunctionReference
 from lambent.model.errors import (
     RecursiveInvocationException,
     RequestTooLargeException,
@@ -100,6 +100,12 @@ class Frontend:
         invocation = _invocation(request, payload, version, trace_header)
         outcome = await self._run(version, request.reference.qualifier, invocation)
         return InvokeResponse(outcome.payload, outcome.function_error, version.version, outcome.log_tail)
+
+    async def is_switched_off(self, function: FunctionId) -> bool:
+        """Is its reserved concurrency zero?"""
+        if not self._reservations.are_current:
+            await self._reservations.refresh()
+        return self._counting.reserved(function) == 0
 
     async def drain(self, grace_s: float) -> None:
         """Wait until nothing runs any more, at most `grace_s` seconds."""

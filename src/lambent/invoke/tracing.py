@@ -41,7 +41,14 @@ class Tracing:
         if given is None:
             return self.begun(version)
         header = parse_trace_header(given)
-        lineage = await self._lineage(version.function, header.lineage)
+        return self._continued(version, header, await self._lineage(version.function, header.lineage))
+
+    def accepted(self, version: FunctionVersion, given: str | None) -> str:
+        """The header to keep with an event: all of its attempts belong to one trace, sampled or not."""
+        header = parse_trace_header(given)
+        return self._continued(version, header, header.lineage)
+
+    def _continued(self, version: FunctionVersion, header: TraceHeader, lineage: Lineage | None) -> str:
         sampled = header.sampled
         if sampled is None:
             sampled = version.tracing_mode == "Active" and self._decide(version.function)

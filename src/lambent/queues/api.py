@@ -191,6 +191,10 @@ class Queues(Protocol):
         """Hand leased messages back for later, those whose lease has ended as well."""
         ...
 
+    async def release(self, queue: str) -> int:
+        """End every lease: who had them is gone. How many there were; their messages are due."""
+        ...
+
     async def purge(self, queue: str) -> None:
         """Delete every message; what is leased as well. Deduplication keys are kept."""
         ...

@@ -65,6 +65,14 @@ class Expire:
 
 
 @dataclass(frozen=True, slots=True)
+class Release:
+    """End every lease of a queue."""
+
+    queue: str
+    now_ms: int
+
+
+@dataclass(frozen=True, slots=True)
 class Move:
     queue: str
     ids: Sequence[str]
@@ -79,7 +87,7 @@ class Sweep:
     now_ms: int
 
 
-Request = Send | Claim | Settle | Empty | Expire | Move | Sweep
+Request = Send | Claim | Settle | Empty | Expire | Release | Move | Sweep
 
 
 @dataclass(slots=True)

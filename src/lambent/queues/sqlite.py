@@ -30,6 +30,7 @@ from lambent.queues.requests import (
     Expire,
     Move,
     Outcome,
+    Release,
     Request,
     Send,
     Settle,
@@ -173,6 +174,10 @@ class SqliteQueues:
 
     # ---- queues as a whole
 
+    async def release(self, queue: str) -> int:
+        released: int = await self._do(Release(queue, self._now_ms()))
+        return released
+
     async def purge(self, queue: str) -> None:
         await self._do(Empty(queue, forget=False))
 
@@ -247,7 +252,7 @@ class SqliteQueues:
                 self._give_back(request, outcome)
         elif isinstance(request, Settle):
             self._note_settled(request, outcome)
-        elif isinstance(request, Empty):
+        elif isinstance(request, Empty | Release):
             self._leased_at_most.pop(request.queue, None)
             self._to_sweep.set()
 

@@ -16,7 +16,7 @@ from lambent.queues.boxes import Boxes
 from lambent.queues.claiming import Claimer, sort_of
 from lambent.queues.moving import Mover
 from lambent.queues.ordered import Deduplications, Groups
-from lambent.queues.requests import Claim, Empty, Expire, Move, Outcome, Request, Send, Settle, Sweep
+from lambent.queues.requests import Claim, Empty, Expire, Move, Outcome, Release, Request, Send, Settle, Sweep
 from lambent.queues.schema import STEPS
 from lambent.queues.settling import Settler
 from lambent.queues.statements import Inserter, delete_messages
@@ -28,6 +28,12 @@ _SWEPT_MAX: Final = 1000  # rows deleted at a time of what nobody can see any mo
 
 _MESSAGE_COLUMNS: Final = ("sequence", "box", "due_ms", "sent_ms", "grp", "id", "attributes")
 _DUE: Final = "SELECT sequence, grp, moved_from FROM messages WHERE box = ? AND due_ms <= ? ORDER BY due_ms LIMIT ?"
+_LEASED_GROUPS: Final = (
+    "SELECT DISTINCT grp FROM messages WHERE box = ? AND due_ms > ? AND is_leased = 1 AND grp IS NOT NULL"
+)
+_RELEASE: Final = (
+    "UPDATE messages SET due_ms = ?, is_leased = 0, lease = lease + 1 WHERE box = ? AND due_ms > ? AND is_leased = 1"
+)
 _OLD: Final = "SELECT sequence, grp FROM messages WHERE box = ? AND sent_ms <= ? ORDER BY sent_ms LIMIT ?"
 
 
@@ -155,12 +161,14 @@ class QueueWriter(GroupWriter[Request, Outcome]):
 
     # ---- upkeep
 
-    def _upkeep(self, request: Empty | Expire | Move | Sweep) -> Outcome:
+    def _upkeep(self, request: Empty | Expire | Release | Move | Sweep) -> Outcome:
         match request:
             case Empty():
                 return self._empty(request)
             case Expire():
                 return self._expire(request)
+            case Release():
+                return self._release(request)
             case Move():
                 return self._move(request)
             case Sweep():
@@ -191,6 +199,20 @@ class QueueWriter(GroupWriter[Request, Outcome]):
         box.depth -= len(rows)
         outcome.touches(box.queue)
         outcome.result = len(rows)
+        return outcome
+
+    def _release(self, request: Release) -> Outcome:
+        outcome = Outcome(0)
+        box = self._boxes.get(request.queue)
+        if box is None:
+            return outcome
+        leased = (box.number, request.now_ms)
+        groups = [group for (group,) in self._connection.execute(_LEASED_GROUPS, leased)]
+        outcome.result = self._connection.execute(_RELEASE, (request.now_ms, *leased)).rowcount
+        for group in groups:
+            self._groups.update(box, group)
+        if outcome.result:
+            outcome.becomes_due(box.queue, request.now_ms)
         return outcome
 
     def _move(self, request: Move) -> Outcome:

@@ -365,3 +365,18 @@ async def test_receivers_that_wait_are_told_of_the_end(queues: Queues) -> None:
     await queues.close()
     with pytest.raises(StoreClosedError):
         await waiting
+
+
+async def test_leases_of_a_queue_are_ended_together(queues: Queues, clock: ManualClock) -> None:
+    await send(queues, "a", "b")
+    await send(queues, "later", delay_s=50)
+    await send(queues, "other", queue="other")
+    held = await take(queues, lease_s=1e8)
+    await take(queues, queue="other", lease_s=1e8)
+    assert await queues.release("q") == 2
+    assert await queues.release("nothing") == 0
+    assert await queues.acknowledge([message.receipt for message in held]) == [Settled.STALE, Settled.STALE]
+    assert sorted(bodies(await take(queues, lease_s=1000))) == ["a", "b"]
+    assert await take(queues, queue="other") == []
+    clock.advance(50)
+    assert bodies(await take(queues)) == ["later"]

@@ -66,6 +66,22 @@ def function_families(totals: Mapping[FunctionId, Totals], in_use: Mapping[Funct
     )
 
 
+def backlog_families(backlogs: Mapping[FunctionId, tuple[int, float]]) -> str:
+    """Asynchronous events of each function that has any: how many wait or run, and the age of the oldest."""
+    ordered = sorted(backlogs.items(), key=lambda item: item[0].key)
+    return family(
+        "lambent_function_async_events",
+        "gauge",
+        "Asynchronous events that wait or run.",
+        [("", _labels(function), events) for function, (events, _) in ordered],
+    ) + family(
+        "lambent_function_async_oldest_age_seconds",
+        "gauge",
+        "Age of the oldest of them.",
+        [("", _labels(function), age_s) for function, (_, age_s) in ordered],
+    )
+
+
 def _histogram(labels: Labels, total: Totals) -> Iterable[Sample]:
     ordered = sorted((value_of(bucket) / 1000, count) for bucket, count in total.buckets.items())
     position, seen = 0, 0.0

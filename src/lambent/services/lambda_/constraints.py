@@ -30,4 +30,5 @@ BODY_LIMITS: Final[Mapping[str, BodyLimit]] = {
     "UpdateFunctionCode": BodyLimit(limits.CREATE_REQUEST_MAX_BYTES),
     "PublishLayerVersion": BodyLimit(limits.CREATE_REQUEST_MAX_BYTES),
     "Invoke": BodyLimit(limits.SYNC_REQUEST_MAX_BYTES, "RequestTooLargeException", "InvokeFunction"),
+    "InvokeAsync": BodyLimit(limits.SYNC_REQUEST_MAX_BYTES),
 }

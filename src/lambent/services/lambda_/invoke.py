@@ -9,25 +9,25 @@ import base64
 import binascii
 import json
 
+from lambent.async_invoke.accepting import Acceptance
 from lambent.aws.context import Operations, Params, RequestContext
 from lambent.control_plane.permissions import Permissions
 from lambent.invoke.frontend import Frontend, InvokeRequest, InvokeResponse
 from lambent.model import limits
 from lambent.model.arn import FunctionReference
-from lambent.model.errors import InvalidRequestContentException, ServiceError
+from lambent.model.errors import InvalidRequestContentException
 from lambent.services.lambda_.references import action, named, not_authorized
 from lambent.services.lambda_.support import refuse_unsupported
 
-_NOT_ASYNCHRONOUS = (
-    "Asynchronous invocation is not offered by Lambent yet. Use the invocation type RequestResponse or DryRun."
-)
+_TRACE_HEADER = "x-amzn-trace-id"
 
 
 class Invocations:
     """The operations that run a function."""
 
-    def __init__(self, frontend: Frontend, permissions: Permissions) -> None:
+    def __init__(self, frontend: Frontend, acceptance: Acceptance, permissions: Permissions) -> None:
         self._frontend = frontend
+        self._acceptance = acceptance
         self._permissions = permissions
 
     def operations(self) -> Operations:
@@ -40,14 +40,15 @@ class Invocations:
         refuse_unsupported("Invoke", params)
         invocation_type = params.get("InvocationType", "RequestResponse")
         if invocation_type == "Event":
-            raise not_asynchronous()
+            await self._accept(ctx, function, params.get("Payload", b""))
+            return {"StatusCode": 202}
         request = InvokeRequest(
             reference=function,
             payload=bytes(params.get("Payload", b"")),
             request_id=ctx.request_id,
             log_tail=params.get("LogType") == "Tail",
             client_context=decode_client_context(params.get("ClientContext")),
-            trace_header=ctx.request.headers.get("x-amzn-trace-id"),
+            trace_header=ctx.request.headers.get(_TRACE_HEADER),
             dry_run=invocation_type == "DryRun",
         )
         response = await self._frontend.invoke(request)
@@ -58,8 +59,16 @@ class Invocations:
         if not await self._permissions.allows(function, ctx.principal, action(ctx)):
             raise not_authorized(ctx, function)
 
-    async def invoke_async(self, _ctx: RequestContext, _params: Params) -> Params:
-        raise not_asynchronous()
+    async def invoke_async(self, ctx: RequestContext, params: Params) -> Params:
+        function = named(ctx, params)
+        if function.function.account != ctx.account:
+            await self._check_foreign(ctx, function)
+        await self._accept(ctx, function, params["InvokeArgs"])
+        return {"Status": 202}
+
+    async def _accept(self, ctx: RequestContext, function: FunctionReference, payload: bytes) -> None:
+        trace_header = ctx.request.headers.get(_TRACE_HEADER)
+        await self._acceptance.accept(function, bytes(payload), ctx.request_id, trace_header)
 
 
 def decode_client_context(given: str | None) -> bytes | None:
@@ -78,11 +87,6 @@ def decode_client_context(given: str | None) -> bytes | None:
     if not is_object:
         raise InvalidRequestContentException("Client context must be a valid Base64-encoded JSON object.")
     return decoded
-
-
-def not_asynchronous() -> ServiceError:
-    """The place of asynchronous invocation."""
-    return ServiceError("NotImplementedException", _NOT_ASYNCHRONOUS, status=501)
 
 
 def _answer(response: InvokeResponse) -> Params:

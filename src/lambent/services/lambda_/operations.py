@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+from lambent.async_invoke.accepting import Acceptance
 from lambent.aws.context import Operations
 from lambent.aws.service import ServiceDefinition
 from lambent.control_plane.functions import FunctionsControlPlane
@@ -24,17 +25,21 @@ from lambent.services.lambda_.tags import Tags
 from lambent.services.lambda_.versions import Versions
 
 
-def definition(control_plane: FunctionsControlPlane, frontend: Frontend, downloads: CodeDownloads) -> ServiceDefinition:
+def definition(
+    control_plane: FunctionsControlPlane, frontend: Frontend, acceptance: Acceptance, downloads: CodeDownloads
+) -> ServiceDefinition:
     """The service, for the request chain."""
     return ServiceDefinition(
         "lambda",
-        operations(control_plane, frontend, downloads),
+        operations(control_plane, frontend, acceptance, downloads),
         overrides=constraints.overrides(control_plane.limits),
         body_limits=constraints.BODY_LIMITS,
     )
 
 
-def operations(control_plane: FunctionsControlPlane, frontend: Frontend, downloads: CodeDownloads) -> Operations:
+def operations(
+    control_plane: FunctionsControlPlane, frontend: Frontend, acceptance: Acceptance, downloads: CodeDownloads
+) -> Operations:
     """Operation name → handler. `downloads.handler` must be served under `download.CODE_PATH` besides."""
     return {
         **Functions(control_plane, downloads).operations(),
@@ -50,5 +55,5 @@ def operations(control_plane: FunctionsControlPlane, frontend: Frontend, downloa
         **Layers(control_plane, downloads).operations(),
         **Account(control_plane).operations(),
         **Tags(control_plane).operations(),
-        **Invocations(frontend, control_plane.permissions).operations(),
+        **Invocations(frontend, acceptance, control_plane.permissions).operations(),
     }

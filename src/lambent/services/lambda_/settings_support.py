@@ -7,7 +7,6 @@ from typing import Final
 
 from lambent.aws.support import Effect, Member, Support, effective, refused, without_effect
 
-_NOT_ASYNCHRONOUS: Final = without_effect("Stored: there are no asynchronous invocations yet.")
 _NO_POLLER: Final = without_effect("Stored and checked: the mapping stays Disabled, as no source is polled yet.")
 _NO_URL: Final = without_effect("Stored: nothing answers at the URL yet.")
 _NOT_SCALED: Final = refused("Functions of capacity providers are not offered yet.")
@@ -17,9 +16,10 @@ _PAGE: Final = effective("Marker", "MaxItems")
 
 _EVENT_INVOKE: Final[Mapping[str, Member]] = {
     **_QUALIFIED,
-    "MaximumRetryAttempts": _NOT_ASYNCHRONOUS,
-    "MaximumEventAgeInSeconds": _NOT_ASYNCHRONOUS,
-    "DestinationConfig": _NOT_ASYNCHRONOUS,
+    **effective("MaximumRetryAttempts", "MaximumEventAgeInSeconds"),
+    "DestinationConfig": Member(
+        Effect.EFFECTIVE, "SNS, EventBridge and S3 need an endpoint of theirs: --upstream SERVICE=URL."
+    ),
 }
 _URL: Final[Mapping[str, Member]] = {**_QUALIFIED, "AuthType": _NO_URL, "Cors": _NO_URL, "InvokeMode": _NO_URL}
 _SIGNING: Final[Mapping[str, Member]] = {

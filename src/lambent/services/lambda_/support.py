@@ -33,7 +33,7 @@ _SHARED_CONFIGURATION: Final[Mapping[str, Member]] = {
     "LoggingConfig.ApplicationLogLevel": _YES,
     "LoggingConfig.SystemLogLevel": _YES,
     "LoggingConfig.LogGroup": _YES,
-    "DeadLetterConfig": _idle("There are no asynchronous invocations yet."),
+    "DeadLetterConfig": _YES,
     "TracingConfig": Member(
         Effect.EFFECTIVE, "Decides whether the trace header asks for sampling. Segments are not recorded."
     ),
@@ -154,16 +154,16 @@ SUPPORT: Final[Support] = {
     "UntagResource": {"Resource": _YES, "TagKeys": _YES},
     "Invoke": {
         "FunctionName": _YES,
-        "InvocationType": Member(Effect.EFFECTIVE, "RequestResponse and DryRun. Event is refused (501) for now."),
+        "InvocationType": _YES,
         "LogType": _YES,
-        "ClientContext": _YES,
+        "ClientContext": Member(Effect.EFFECTIVE, "Of synchronous invocations only."),
         "Payload": _YES,
         "Qualifier": _YES,
         "TenantId": _no(),
         "DurableExecutionName": _no(),
     },
     **SETTINGS_SUPPORT,
-    "InvokeAsync": {"FunctionName": _YES, "InvokeArgs": _no("Always answers 501 for now.")},
+    "InvokeAsync": {"FunctionName": _YES, "InvokeArgs": _YES},
 }
 
 

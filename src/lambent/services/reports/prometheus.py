@@ -2,9 +2,10 @@
 
 from __future__ import annotations
 
-from collections.abc import Callable, Mapping
+from collections.abc import Awaitable, Callable, Mapping
 from typing import Final
 
+from lambent.async_invoke.backlog import Backlog
 from lambent.http.messages import Request, Response
 from lambent.iam.authentication import Caller
 from lambent.model.arn import FunctionId
@@ -24,6 +25,7 @@ class PrometheusReport:
         self,
         version: str,
         server: ServerSamples,
+        backlogs: Callable[[], Awaitable[Mapping[FunctionId, Backlog]]],
         totals: Callable[[], Mapping[FunctionId, Totals]],
         in_use: Callable[[], Mapping[FunctionId, int]],
         *,
@@ -31,19 +33,24 @@ class PrometheusReport:
     ) -> None:
         self._version = version
         self._server = server
+        self._backlogs = backlogs
         self._totals = totals
         self._in_use = in_use
         self._all_accounts = all_accounts
 
     async def make(self, _: Request, caller: Caller) -> Response:
         """See `endpoint.Make`."""
-        totals = {
-            function: total
-            for function, total in self._totals().items()
-            if self._all_accounts or function.account == caller.account
-        }
+
+        def is_shown(function: FunctionId) -> bool:
+            return self._all_accounts or function.account == caller.account
+
+        totals = {function: total for function, total in self._totals().items() if is_shown(function)}
+        backlogs = {function: one for function, one in (await self._backlogs()).items() if is_shown(function)}
         text = prometheus.family("lambent_info", "gauge", "This server.", [("", {"version": self._version}, 1)])
         for name, (kind, help_, value) in self._server().items():
             text += prometheus.family(name, kind, help_, [("", {}, value)])
         text += prometheus.function_families(totals, self._in_use())
+        text += prometheus.backlog_families(
+            {function: (backlog.events, backlog.oldest_age_s) for function, backlog in backlogs.items()}
+        )
         return Response(200, (("Content-Type", prometheus.CONTENT_TYPE),), text.encode())

@@ -20,9 +20,13 @@ import boto3
 import pytest
 from botocore.config import Config
 
+from lambent.async_invoke.accepting import Acceptance
+from lambent.async_invoke.dispatch import Dispatcher
+from lambent.async_invoke.settings import SettingsView
 from lambent.aws.chain import AwsEndpoint
 from lambent.aws_client.s3_objects import GetObject
 from lambent.control_plane.functions import FunctionsControlPlane, Settings
+from lambent.delivery.outbox import Delivery, Outbox
 from lambent.http.server import HttpServer
 from lambent.iam.authentication import AcceptAnyKey
 from lambent.iam.sessions import SessionIssuer
@@ -38,7 +42,9 @@ from lambent.model.clock import SystemClock
 from lambent.model.execution import Completed, EnvironmentSpec, FunctionError, Invocation, RoleCredentials
 from lambent.model.function import FunctionVersion
 from lambent.model.ids import AccountId, EnvironmentId, Region, new_environment_id
+from lambent.observability.metrics.asynchronous import AsynchronousMetrics
 from lambent.packaging.code_store import CodeStore
+from lambent.queues.sqlite import SqliteQueues
 from lambent.services.lambda_.download import CODE_PATH, CodeDownloads, load_secret
 from lambent.services.lambda_.operations import definition
 from lambent.store.api import Store
@@ -117,6 +123,7 @@ class LambdaServer:
     control_plane: FunctionsControlPlane
     loop: asyncio.AbstractEventLoop
     stop: asyncio.Event
+    sent: list[Delivery]
     clients: list[Any] = field(default_factory=list)
 
     def run(self, work: Coroutine[Any, Any, T]) -> T:
@@ -206,10 +213,18 @@ async def _serve(
     counting = Counting(settings.account_concurrency)
     reservations = Reservations(store, counting)
     switches = LoopSwitches(store)
-    frontend = Frontend(directory, counting, pools, reservations, Tracing(switches, SystemClock()))
+    clock, tracing = SystemClock(), Tracing(switches, SystemClock())
+    frontend = Frontend(directory, counting, pools, reservations, tracing)
+    queues = await SqliteQueues.open(root / "queues.db", clock)
+    event_settings = SettingsView(store)
+    sent: list[Delivery] = []
+    metrics = AsynchronousMetrics(clock)
+    outbox = Outbox(queues, _remembering(sent), clock, metrics)
+    dispatcher = Dispatcher(queues, frontend, directory, tracing, event_settings, outbox, clock, metrics)
+    acceptance = Acceptance(directory, tracing, queues, dispatcher.consumers.ensure, metrics)
     downloads = CodeDownloads(await load_secret(store), code)
     endpoint = AwsEndpoint(
-        [definition(control_plane, frontend, downloads)],
+        [definition(control_plane, frontend, acceptance, downloads)],
         AcceptAnyKey(SessionIssuer(b"s" * 32), ACCOUNT, REGION),
         region=REGION,
         account=ACCOUNT,
@@ -220,17 +235,28 @@ async def _serve(
     url = f"http://127.0.0.1:{listener.getsockname()[1]}"
     await server.start(listener)
     stop = asyncio.Event()
-    ready.append(LambdaServer(url, store, code, control_plane, asyncio.get_running_loop(), stop))
+    ready.append(LambdaServer(url, store, code, control_plane, asyncio.get_running_loop(), stop, sent))
     started.set()
     await stop.wait()
     await server.close(1)
     await endpoint.close(1)
     await downloads.handler.close()
+    await dispatcher.consumers.close()
+    await outbox.consumers.close()
+    await queues.close()
+    event_settings.close()
     directory.close()
     reservations.close()
     switches.close()
     await control_plane.close()
     await code.close()
+
+
+def _remembering(sent: list[Delivery]) -> Callable[[Delivery], Awaitable[None]]:
+    async def send(delivery: Delivery) -> None:
+        sent.append(delivery)
+
+    return send
 
 
 @pytest.fixture(scope="module")

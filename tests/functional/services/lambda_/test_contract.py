@@ -32,7 +32,6 @@ FRAMEWORK = {
     "AccessDeniedException": 403,
     "RequestEntityTooLargeException": 413,
 }
-NOT_YET = {"InvokeAsync"}  # answered, always with 501
 
 # Members that AWS answers although they are empty: Description of functions, versions, aliases and layers; what was
 # given empty; the sides of a DestinationConfig. Lists of List operations are empty when there is nothing.
@@ -315,10 +314,9 @@ def check(answer: Answer) -> None:
         return
     code = answer.error["Code"]
     if answer.status == 501:
-        assert operation.name not in SUPPORT or operation.name in NOT_YET, answer
+        assert operation.name not in SUPPORT, answer
         assert code == "NotImplementedException"
-        if operation.name not in SUPPORT:
-            assert answer.error["Message"] == f"Lambent does not offer lambda:{operation.name} yet"
+        assert answer.error["Message"] == f"Lambent does not offer lambda:{operation.name} yet"
         return
     assert answer.status < 500, answer
     assert operation.name in SUPPORT, answer

@@ -158,18 +158,6 @@ def test_a_payload_that_is_too_large(invoked: Any) -> None:
     assert error["Error"]["Message"] == ("Request must be smaller than 6291456 bytes for the InvokeFunction operation")
 
 
-def test_asynchronous_invocation_is_not_offered_yet(invoked: Any) -> None:
-    calls: list[Callable[[], object]] = [
-        lambda: invoked.invoke(FunctionName="echo", InvocationType="Event"),
-        lambda: invoked.invoke_async(FunctionName="echo", InvokeArgs=b"{}"),
-    ]
-    for call in calls:
-        with pytest.raises(ClientError) as refused:
-            call()
-        assert refused.value.response["ResponseMetadata"]["HTTPStatusCode"] == 501
-        assert "not offered by Lambent yet" in refused.value.response["Error"]["Message"]
-
-
 def test_another_accounts_function(server: Any, invoked: Any) -> None:
     other = server.client(account="111122223333")
     with pytest.raises(ClientError) as refused:

@@ -1,0 +1,192 @@
+"""Taking what is due from durable queues: one task for each queue that holds anything, bounded, woken and not polling.
+
+What is taken is leased for as long as this process lives: whatever the clock does meanwhile, nobody else is to have it.
+A lease that a killed process leaves behind is ended at the next start (`begin`). Whoever handles a message settles it;
+if that fails, it is handed back for later.
+"""
+
+from __future__ import annotations
+
+import asyncio
+import logging
+from collections.abc import Awaitable, Callable
+from typing import Final, Protocol
+
+from lambent.model.clock import Clock
+from lambent.queues.api import Message, Queues, Rescheduling
+from lambent.store.api import StoreFullError
+from lambent.store.errors import StoreError
+
+logger = logging.getLogger(__name__)
+
+LEASE_S: Final = 10 * 365 * 86_400.0
+LINGER_S: Final = 60.0  # real time an empty queue's task waits before it ends
+TAKEN_MAX: Final = 64  # at a time
+FAILED_PAUSE_S: Final = 60.0  # before a message whose handling failed by a fault of ours is tried again
+STORE_PAUSE_S: Final = 1.0
+
+
+class Pace(Protocol):
+    """How much of one queue is handled at once."""
+
+    @property
+    def limit(self) -> int:
+        """How many at once."""
+        ...
+
+    @property
+    def pause_s(self) -> float:
+        """How long to wait before the next one is taken."""
+        ...
+
+
+class Consumer:
+    """One queue's. `handle` settles each message. `slots` bound what is handled of all queues together."""
+
+    def __init__(
+        self,
+        queues: Queues,
+        queue: str,
+        handle: Callable[[Message], Awaitable[None]],
+        pace: Pace,
+        clock: Clock,
+        slots: asyncio.Semaphore,
+    ) -> None:
+        self.queue = queue
+        self.in_flight: set[asyncio.Task[None]] = set()
+        self.is_paused = False
+        self._queues = queues
+        self._handle = handle
+        self._pace = pace
+        self._clock = clock
+        self._slots = slots
+        self._ended = asyncio.Event()
+
+    async def run(self) -> None:
+        """Until the queue is empty."""
+        while True:
+            limit = min(await self._room(), TAKEN_MAX)
+            try:
+                messages = await self._queues.receive(self.queue, lease_s=LEASE_S, limit=limit, wait_s=LINGER_S)
+            except (StoreError, StoreFullError):
+                logger.exception("a queue cannot be read", extra={"queue": self.queue})
+                await self._pause(STORE_PAUSE_S)
+                continue
+            if not messages and not self.in_flight and not self._queues.depth(self.queue):
+                return
+            for message in messages:
+                await self._slots.acquire()
+                self._start(message)
+
+    async def _room(self) -> int:
+        """How many may be taken, once any may."""
+        while True:
+            self._ended.clear()
+            if (pause_s := self._pace.pause_s) > 0:
+                await self._pause(pause_s)
+                return 1
+            if (room := self._pace.limit - len(self.in_flight)) > 0:
+                return room
+            await self._ended.wait()
+
+    async def _pause(self, seconds: float) -> None:
+        self.is_paused = True
+        try:
+            await self._clock.sleep(seconds)
+        finally:
+            self.is_paused = False
+
+    def _start(self, message: Message) -> None:
+        task = asyncio.create_task(self._supervised(message), name=f"handle a message of {self.queue}")
+        self.in_flight.add(task)
+        task.add_done_callback(self._finished)
+
+    def _finished(self, task: asyncio.Task[None]) -> None:
+        self.in_flight.discard(task)
+        self._slots.release()
+        self._ended.set()
+
+    async def _supervised(self, message: Message) -> None:
+        try:
+            await self._handle(message)
+        except Exception:
+            logger.exception("a message could not be handled", extra={"queue": self.queue, "message": message.id})
+            try:
+                await self._queues.reschedule([Rescheduling(message.receipt, FAILED_PAUSE_S)])
+            except (StoreError, StoreFullError):
+                logger.exception("it stays leased until the next start", extra={"message": message.id})
+
+
+class Consumers:
+    """Those of all queues whose name begins with a prefix. `make` makes the one of a queue.
+
+    Implements `model.activity.Activity`.
+    """
+
+    def __init__(self, queues: Queues, prefix: str, make: Callable[[str], Consumer]) -> None:
+        self._queues = queues
+        self._prefix = prefix
+        self._make = make
+        self._running: dict[str, tuple[Consumer, asyncio.Task[None]]] = {}
+        self._closing = False
+
+    async def begin(self) -> None:
+        """Take up what an earlier process left."""
+        for queue in self._queues.names(self._prefix):
+            await self._queues.release(queue)
+            self.ensure(queue)
+
+    def ensure(self, queue: str) -> None:
+        """There is something in this queue: see to it."""
+        if queue not in self._running and not self._closing:
+            consumer = self._make(queue)
+            task = asyncio.create_task(self._run(consumer), name=f"take from {queue}")
+            self._running[queue] = (consumer, task)
+
+    @property
+    def in_flight(self) -> int:
+        """How many messages are handled now."""
+        return sum(len(consumer.in_flight) for consumer, _ in self._running.values())
+
+    async def is_idle(self) -> bool:
+        """See `model.activity.Activity`."""
+        for queue in self._queues.names(self._prefix):
+            statistics = await self._queues.statistics(queue)
+            if statistics.in_flight or (statistics.visible and not self._is_paused(queue)):
+                return False
+        return not self.in_flight
+
+    def is_empty(self) -> bool:
+        """See `model.activity.Activity`."""
+        return not self._queues.names(self._prefix)
+
+    async def stop_taking(self) -> None:
+        """Take nothing more; what is handled goes on."""
+        self._closing = True
+        loops = [task for _, task in self._running.values()]
+        for task in loops:
+            task.cancel()
+        await asyncio.gather(*loops, return_exceptions=True)
+
+    async def close(self) -> None:
+        """End what is still handled: it is taken up again at the next start."""
+        await self.stop_taking()
+        handled = [task for consumer, _ in self._running.values() for task in consumer.in_flight]
+        for task in handled:
+            task.cancel()
+        await asyncio.gather(*handled, return_exceptions=True)
+        self._running.clear()
+
+    def _is_paused(self, queue: str) -> bool:
+        found = self._running.get(queue)
+        return found is not None and found[0].is_paused
+
+    async def _run(self, consumer: Consumer) -> None:
+        try:
+            await consumer.run()
+        except asyncio.CancelledError:
+            raise
+        except Exception:
+            logger.exception("the task of a queue failed", extra={"queue": consumer.queue})
+        if not self._closing:
+            del self._running[consumer.queue]
