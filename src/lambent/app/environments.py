@@ -5,14 +5,20 @@ from __future__ import annotations
 import socket
 
 from lambent.aws.chain import AwsEndpoint
+from lambent.http.limits import HttpLimits
 from lambent.http.server import HttpServer
 from lambent.iam.authentication import VerifyEnvironment
 from lambent.iam.sessions import SessionIssuer
 from lambent.invoke.specs import MintCredentials
 from lambent.model.execution import RoleCredentials
+from lambent.model.limits import MIB
 from lambent.worker.ports import EnvironmentIdentity
 
 CREDENTIALS_LIFETIME_S = 6 * 3600.0
+
+# An SDK's pool has 10 to 50 connections. Memory and descriptors behind these sockets are the server's, not the
+# environment's; a deployment package in a request is the largest thing to be held.
+_LIMITS = HttpLimits(max_connections=256, max_held_bytes=128 * MIB)
 
 
 class InnerEndpoints:
@@ -30,7 +36,9 @@ class InnerEndpoints:
         """See `worker.ports.EndpointHost`."""
         authenticate = VerifyEnvironment(self._sessions, identity.credentials.principal_arn)
         endpoint = self._outer.for_callers(authenticate)
-        server = HttpServer(endpoint.handle, endpoint.policy, name=f"aws endpoint of {identity.environment_id}")
+        server = HttpServer(
+            endpoint.handle, endpoint.policy, _LIMITS, name=f"aws endpoint of {identity.environment_id}"
+        )
         await server.start(sock)
         return InnerEndpoint(server, endpoint)
 

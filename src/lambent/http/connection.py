@@ -42,6 +42,7 @@ class HttpConnection(asyncio.Protocol):
         "_drained",
         "_eof",
         "_held",
+        "_held_bytes",
         "_held_timer",
         "_lingered",
         "_lingering",
@@ -79,6 +80,7 @@ class HttpConnection(asyncio.Protocol):
         self._unsent = 0
         self._held = b""  # an answer that waits for the next one (see `HttpLimits.hold_pipelined_s`)
         self._held_timer: asyncio.TimerHandle | None = None
+        self._held_bytes = 0  # of bodies, in the roster's account
 
     # What the event loop calls
 
@@ -139,6 +141,7 @@ class HttpConnection(asyncio.Protocol):
             self._held_timer.cancel()
             self._held_timer = None
         self._parser.release()
+        self._release_bytes()
         self._roster.leave(self)
 
     # What the exchange in hand calls
@@ -257,8 +260,24 @@ class HttpConnection(asyncio.Protocol):
         parser = self._parser
         if parser.phase is not _OVER and parser.account(received):
             self._wait()
+        if parser.body_size > self._held_bytes:
+            self._hold_bytes(parser.body_size)
         if self._current is None and (parser.refusal is not None or parser.continue_due):
             self._advance()
+
+    def _hold_bytes(self, size: int) -> None:
+        """A body has grown. One that comes in a single read is not counted: it is small."""
+        roster = self._roster
+        roster.held_bytes += size - self._held_bytes
+        self._held_bytes = size
+        limit = roster.limits.max_held_bytes
+        if limit is not None and roster.held_bytes > limit and self._parser.phase is not _OVER:
+            logger.warning("request refused: too much at once", extra={"server": roster.name, "limit": limit})
+            self._parser.refuse(503, "too many large requests at once")
+
+    def _release_bytes(self) -> None:
+        self._roster.held_bytes -= self._held_bytes
+        self._held_bytes = 0
 
     def _read_backlog(self) -> None:
         """Read on in small pieces, as far as what they bring can be handed over: a read full of tiny requests would
@@ -302,6 +321,8 @@ class HttpConnection(asyncio.Protocol):
 
     def _answered(self, keep_alive: bool) -> None:
         self._current = None
+        if self._held_bytes:
+            self._release_bytes()
         if not keep_alive:
             self._closing = True
         if not self._advancing:
@@ -374,6 +395,7 @@ class HttpConnection(asyncio.Protocol):
         body = response.body
         if not isinstance(body, bytes):
             raise TypeError("a policy answers with bytes")
+        self._release_bytes()
         head, _, framing, _ = render(response, keep_alive=False, http10=False, head_only=self._parser.refusal_to_head)
         self._send(head, body if framing is not Framing.NONE else b"")
         self._linger()

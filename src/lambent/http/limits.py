@@ -36,6 +36,8 @@ class HttpLimits:
     in one packet. For clients that pipeline and read nothing in between; 0: answers never wait."""
     max_connections: int | None = None
     """Connections at once; 503 beyond. None: as many as there are file descriptors."""
+    max_held_bytes: int | None = None
+    """Bodies of all connections together, from their first byte to their answer; 503 beyond. None: no limit."""
 
     @property
     def sweep_interval_s(self) -> float:

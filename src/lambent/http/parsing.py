@@ -133,6 +133,11 @@ class RequestParser:
                 self.refuse(431, "chunk extensions or trailers too long")
         return False
 
+    @property
+    def body_size(self) -> int:
+        """How much there is of an unfinished body."""
+        return self._body_size
+
     def refuse(self, status: int, reason: str) -> None:
         """End the input with the policy's answer to what is not HTTP."""
         self._end(self._policy.malformed(status, reason))

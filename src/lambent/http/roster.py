@@ -34,12 +34,13 @@ class Member(Protocol):
 
 
 class Roster:
-    """The connections of one server. `tick` counts sweeps."""
+    """The connections of one server. `tick` counts sweeps; `held_bytes`, what is kept of bodies of some size."""
 
     __slots__ = (
         "_emptied",
         "_interval_s",
         "handler",
+        "held_bytes",
         "limits",
         "loop",
         "members",
@@ -61,6 +62,7 @@ class Roster:
         self.streams: set[asyncio.Task[None]] = set()
         self.stopping = False
         self.tick = 0
+        self.held_bytes = 0
         self._interval_s = limits.sweep_interval_s
         self.sweeping: asyncio.TimerHandle | None = None
         self._emptied: asyncio.Event | None = None

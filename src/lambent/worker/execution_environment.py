@@ -50,9 +50,16 @@ def _patient() -> HttpLimits:
     """A frozen runtime is not a slow client: it is the function's timeout that ends it.
 
     Our guests send the answer to one event and ask for the next at once: they need not be woken for the first's 202.
+
+    A runtime needs one connection, and some ten extensions one each. What hostile code holds open is the server's.
     """
     return HttpLimits(
-        header_timeout_s=math.inf, body_timeout_s=math.inf, keep_alive_timeout_s=math.inf, hold_pipelined_s=0.005
+        header_timeout_s=math.inf,
+        body_timeout_s=math.inf,
+        keep_alive_timeout_s=math.inf,
+        hold_pipelined_s=0.005,
+        max_connections=64,
+        max_held_bytes=4 * limits.SYNC_RESPONSE_MAX_BYTES,
     )
 
 

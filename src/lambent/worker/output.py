@@ -7,6 +7,10 @@ puts every line of an invocation between its START and its END, on disk before t
 
 During the first 20 ms of an invocation nothing wakes the event loop for what is printed: the pipes hold it, and `drain`
 reads it with the answer. A function that printed more than half a pipe before is listened to from its beginning.
+
+A function that prints without end, or nothing but line feeds, takes a fifth of the event loop's time at most: it is
+read in small pieces, with rests in which it must wait, and `drain` reads what was there when it was called, not what
+comes meanwhile.
 """
 
 from __future__ import annotations
@@ -15,6 +19,8 @@ import asyncio
 import contextlib
 import fcntl
 import os
+import struct
+import termios
 import time
 from collections import deque
 
@@ -29,7 +35,9 @@ _PIPE_BYTES = 256 * 1024  # what a function can print before somebody must read
 _FLUSH_AFTER_S = 0.02
 _LISTEN_AFTER_S = 0.02
 _MAX_PENDING = 500
-_DRAIN_MAX_BYTES = 16 * 1024 * 1024  # a function that never stops printing does not hold the loop up
+_LISTEN_READ_BYTES = 16 * 1024
+_TURN_S = 0.005  # reading a piece takes longer than this only if there are very many lines in it
+_REST_FACTOR = 4
 
 
 class LogTail:
@@ -152,10 +160,29 @@ class OutputLog:
             self._listening = False
             for source in self._sources:
                 self._loop.remove_reader(source.fd)
+                source.wake()
+
+    def _rest(self, source: _Source, time_s: float) -> None:
+        """Do not listen for a while: others come first."""
+        if self._loop is not None and self._listening:
+            self._loop.remove_reader(source.fd)
+            source.rest = self._loop.call_later(time_s, self._rested, source)
+
+    def _rested(self, source: _Source) -> None:
+        source.rest = None
+        if self._loop is not None and self._listening:
+            self._loop.add_reader(source.fd, self._readable, source)
 
     def _readable(self, source: _Source) -> None:
+        began_s = time.monotonic()
+        self._read_some(source)
+        spent_s = time.monotonic() - began_s
+        if spent_s > _TURN_S and not source.ended:
+            self._rest(source, spent_s * _REST_FACTOR)
+
+    def _read_some(self, source: _Source) -> None:
         now_ms = _now_ms()
-        data = source.read()
+        data = source.read(_LISTEN_READ_BYTES)
         if data:
             self._read_bytes += len(data)
             self._take(self._kept(source.decoder.feed(data, now_ms)))
@@ -191,30 +218,44 @@ class OutputLog:
 class _Source:
     """One pipe and the decoder of what comes out of it."""
 
-    __slots__ = ("decoder", "ended", "fd")
+    __slots__ = ("decoder", "ended", "fd", "rest")
 
     def __init__(self, fd: int, decoder: LineSplitter | FrameDecoder) -> None:
         self.fd = fd
         self.decoder = decoder
         self.ended = False
+        self.rest: asyncio.TimerHandle | None = None  # until when nobody listens
 
-    def read(self) -> bytes | None:
+    def wake(self) -> None:
+        """End its rest."""
+        if self.rest is not None:
+            self.rest.cancel()
+            self.rest = None
+
+    def read(self, size: int) -> bytes | None:
         """What is there: None when nothing is now, b"" when nothing will ever be."""
         try:
-            return os.read(self.fd, _READ_BYTES)
+            return os.read(self.fd, size)
         except BlockingIOError:
             return None
 
     def read_all(self, now_ms: int) -> tuple[list[LogEvent], int]:
-        """The events of everything that is there, and its size in bytes."""
+        """The events of everything that is there now, and its size in bytes."""
         events: list[LogEvent] = []
         total = 0
-        while total < _DRAIN_MAX_BYTES and (data := self.read()):
+        data = self.read(_READ_BYTES)
+        if not data:
+            return events, 0
+        rest = self._unread() if len(data) == _READ_BYTES else 0  # a pipe gives as much as it has
+        while data:
             total += len(data)
             events += self.decoder.feed(data, now_ms)
-            if len(data) < _READ_BYTES:
-                break  # a pipe gives as much as it has
+            data = self.read(min(rest, _READ_BYTES)) if rest > 0 else None
+            rest -= len(data or b"")
         return events, total
+
+    def _unread(self) -> int:
+        return int(struct.unpack("i", fcntl.ioctl(self.fd, termios.FIONREAD, bytes(4)))[0])
 
 
 def _now_ms() -> int:

@@ -19,6 +19,7 @@ _HEADER: Final = struct.Struct(">IIQ")
 _MAGIC: Final = 0xA55A00
 _MAX_PARTIAL_BYTES: Final = limits.LOG_EVENT_MAX_BYTES
 _MAX_FRAME_BYTES: Final = 64 * limits.MIB  # what claims to be longer is not a frame
+_MAX_PIECE_BYTES: Final = limits.LOG_EVENT_MAX_BYTES  # longer frames come out in pieces: no more than one is kept
 
 
 class LineSplitter:
@@ -52,10 +53,12 @@ class LineSplitter:
 class FrameDecoder:
     """Reads framed records; bytes that are no frame become plain lines."""
 
-    __slots__ = ("_buffer", "_plain")
+    __slots__ = ("_buffer", "_frame_left", "_frame_ms", "_plain")
 
     def __init__(self) -> None:
         self._buffer = b""
+        self._frame_left = 0  # of a frame longer than a log event, what has not come out yet
+        self._frame_ms = 0
         self._plain = LineSplitter()
 
     def feed(self, data: bytes, now_ms: int) -> list[LogEvent]:
@@ -63,17 +66,26 @@ class FrameDecoder:
         data = self._buffer + data if self._buffer else data
         events: list[LogEvent] = []
         position, end = 0, len(data)
-        while end - position >= _HEADER.size:
-            kind, length, micros = _HEADER.unpack_from(data, position)
-            if kind >> 8 != _MAGIC or length > _MAX_FRAME_BYTES:
-                events += self._plain.feed(data[position:], now_ms)
-                position = end
-                break
-            stop = position + _HEADER.size + length
+        while end - position >= _HEADER.size or self._frame_left:
+            if not self._frame_left:
+                kind, length, micros = _HEADER.unpack_from(data, position)
+                if kind >> 8 != _MAGIC or length > _MAX_FRAME_BYTES:
+                    events += self._plain.feed(data[position:], now_ms)
+                    position = end
+                    break
+                if not length:
+                    events.append(LogEvent(_plausible(micros, now_ms), ""))
+                    position += _HEADER.size
+                    continue
+                if length <= _MAX_PIECE_BYTES and end - position - _HEADER.size < length:
+                    break
+                position += _HEADER.size
+                self._frame_left, self._frame_ms = length, _plausible(micros, now_ms)
+            stop = position + min(self._frame_left, _MAX_PIECE_BYTES)
             if stop > end:
                 break
-            text = _text(data[position + _HEADER.size : stop])
-            events.append(LogEvent(_plausible(micros, now_ms), text))
+            events.append(LogEvent(self._frame_ms, _text(data[position:stop])))
+            self._frame_left -= stop - position
             position = stop
         self._buffer = data[position:]
         return events
@@ -85,8 +97,9 @@ class FrameDecoder:
     def flush(self, now_ms: int) -> list[LogEvent]:
         """What is left: a frame cut short by the end of its writer."""
         rest, self._buffer = self._buffer, b""
-        if len(rest) >= _HEADER.size and _HEADER.unpack_from(rest)[0] >> 8 == _MAGIC:
+        if not self._frame_left and len(rest) >= _HEADER.size and _HEADER.unpack_from(rest)[0] >> 8 == _MAGIC:
             rest = rest[_HEADER.size :]
+        self._frame_left = 0
         events = self._plain.feed(rest, now_ms) if rest else []
         return events + self._plain.flush(now_ms)
 

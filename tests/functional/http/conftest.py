@@ -22,6 +22,7 @@ LIMITS = HttpLimits(
     write_timeout_s=0.6,
     linger_timeout_s=2.0,
     max_connections=80,
+    max_held_bytes=20_000_000,
 )
 
 

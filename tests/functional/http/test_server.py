@@ -258,6 +258,25 @@ def test_too_many_connections(server: Server, read_all: ReadAll) -> None:
         assert read_all(sock).startswith(b"HTTP/1.1 200 ")
 
 
+def test_too_large_bodies_at_once(server: Server, read_all: ReadAll) -> None:
+    """Each is small enough; what is held of all together is limited, until it is answered or given up."""
+    head = b"POST /echo HTTP/1.1\r\nHost: a\r\nContent-Length: 7500000\r\n\r\n"
+    with contextlib.ExitStack() as stack:
+        unfinished = [stack.enter_context(server.connect()) for _ in range(2)]
+        for sock in unfinished:
+            sock.sendall(head + bytes(7_400_000))
+        third = stack.enter_context(server.connect())
+        third.sendall(head)
+        with contextlib.suppress(BrokenPipeError, ConnectionResetError):
+            third.sendall(bytes(7_400_000))
+        assert third.recv(100).startswith((b"HTTP/1.1 503 ", b"HTTP/1.1 408 "))
+    wait_until(lambda: server.connection_count() == 0)
+    for _ in range(4):  # nothing is counted for ever
+        with server.connect() as sock:
+            sock.sendall(head + bytes(7_500_000))
+            assert sock.recv(12) == b"HTTP/1.1 200"
+
+
 # Vanishing clients
 
 

@@ -80,6 +80,28 @@ def test_a_frame_cut_short_by_a_crash_is_kept() -> None:
     assert [event.message for event in decoder.flush(NOW_MS)] == ["half a mes"]
 
 
+@given(st.integers(0, 3 * LOG_EVENT_MAX_BYTES), st.lists(st.integers(0, 2**20), max_size=20))
+def test_a_long_frame_comes_out_in_pieces_and_is_not_kept(length: int, cuts: list[int]) -> None:
+    decoder = FrameDecoder()
+    data = frame("x" * length) + frame("next")
+    messages = []
+    for piece in pieces(data, cuts):
+        messages += [event.message for event in decoder.feed(piece, NOW_MS)]
+        assert len(decoder._buffer) <= LOG_EVENT_MAX_BYTES + 16
+    assert messages.pop() == "next"
+    assert "".join(messages) == "x" * length
+    assert max(map(len, messages)) <= LOG_EVENT_MAX_BYTES
+
+
+def test_a_frame_that_never_ends_costs_no_more_than_a_piece() -> None:
+    decoder = FrameDecoder()
+    decoder.feed(struct.pack(">IIQ", 0xA55A0001, 63 << 20, 0), NOW_MS)
+    for _ in range(300):
+        decoder.feed(bytes(100_000), NOW_MS)
+        assert len(decoder._buffer) <= LOG_EVENT_MAX_BYTES
+    assert decoder.flush(NOW_MS) != []
+
+
 def test_a_frame_under_way_at_the_end_of_an_invocation_stays_whole() -> None:
     decoder = FrameDecoder()
     data = frame("from a thread\n")

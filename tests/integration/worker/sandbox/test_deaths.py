@@ -54,6 +54,17 @@ def sleepers(seconds: str) -> list[int]:
     return found
 
 
+def loop_devices(directory: Path) -> list[Path]:
+    return [path for path in Path("/sys/block").glob("loop*/loop/backing_file") if str(directory) in _text(path)]
+
+
+def _text(path: Path) -> str:
+    try:
+        return path.read_text()
+    except OSError:
+        return ""  # not in use any more
+
+
 def cgroups(instance_id: str) -> list[Path]:
     name = instance_directory(instance_id)
     # `os.walk` goes on when a directory has just been removed, which `Path.glob` does not.
@@ -122,6 +133,7 @@ async def test_a_killed_server_leaves_nothing(tmp_path: Path, too: str) -> None:
                 os.kill(int(pid), signal.SIGKILL)
     if too == "server only":
         await until(lambda: not sleepers(seconds) and not cgroups(instance_id))
+        await until(lambda: not loop_devices(tmp_path))
         return
     backend = LinuxBackend(instance_id, tmp_path / "state")
     await backend.start()  # removes what is left, frozen or not

@@ -46,9 +46,10 @@ async def test_a_child_killed_for_memory_is_told_with_the_exit(lab: Any) -> None
     assert "child 137" in ran.text or ran.exit.signal == 9  # cgroup v2 kills the whole sandbox
 
 
-async def test_files_in_tmp_count_as_memory(lab: Any) -> None:
-    ran = await lab.shell("head -c 100M /dev/zero > /tmp/file", memory_bytes=48 * MIB, tmp_bytes=512 * MIB)
-    assert ran.exit.oom_killed
+async def test_files_in_shared_memory_are_memory_and_limited(lab: Any) -> None:
+    script = "head -c 100M /dev/zero 2>&1 > /dev/shm/file; stat -c %s /dev/shm/file"
+    assert (await lab.shell(script, memory_bytes=48 * MIB)).exit.oom_killed
+    assert (await lab.shell(script, memory_bytes=256 * MIB)).text.endswith(f"No space left on device\n{64 * MIB}\n")
 
 
 async def test_a_fork_bomb_is_contained(lab: Any) -> None:

@@ -11,12 +11,13 @@ import zlib
 from pathlib import Path
 
 from lambent.worker.sandbox.api import BackendReport, Sandbox, SandboxError, SandboxSpec, SandboxTemplate
-from lambent.worker.sandbox.linux import probe, wire
+from lambent.worker.sandbox.linux import disk_image, probe, wire
 from lambent.worker.sandbox.linux.cgroup_hierarchies import Hierarchy, find_hierarchies
 from lambent.worker.sandbox.linux.cgroups import Cgroups
 from lambent.worker.sandbox.linux.sandbox import LinuxSandbox
 from lambent.worker.sandbox.linux.seccomp import build_filter
 from lambent.worker.sandbox.linux.spawner_client import ReadyChannel, SpawnerClient
+from lambent.worker.sandbox.linux.tmp_images import TmpImage, TmpImages
 
 logger = logging.getLogger(__name__)
 
@@ -49,6 +50,8 @@ class LinuxBackend:
         self._host_ids = itertools.cycle(range(first, first + _HOST_IDS))
         self._host_ids_taken: dict[str, int] = {}
         self._hierarchy_fds: tuple[int, ...] = ()
+        self._tmp_images: TmpImages | None = None
+        self._why_no_images = disk_image.why_not()
         self._running = False
 
     @property
@@ -57,7 +60,8 @@ class LinuxBackend:
 
     def report(self) -> BackendReport:
         """Before `start`, what is to be expected; after it, what was had."""
-        return probe.judge(probe.look(self._cgroups.hierarchies if self._running else _host_hierarchies()))
+        hierarchies = self._cgroups.hierarchies if self._running else _host_hierarchies()
+        return probe.judge(probe.look(hierarchies, self._why_no_images))
 
     async def start(self) -> None:
         """Raises `SandboxError` when this host cannot run sandboxes."""
@@ -68,6 +72,7 @@ class LinuxBackend:
         self._state_dir.mkdir(parents=True, exist_ok=True)
         self._cgroups.claim(noted_in=self._state_dir / "cgroups")
         self._hierarchy_fds = tuple(os.open(base, os.O_RDONLY | os.O_DIRECTORY) for base in self._cgroups.bases)
+        await self._start_tmp_images()
         self._running = True
 
     async def prepare(self, template: SandboxTemplate) -> None:
@@ -78,13 +83,19 @@ class LinuxBackend:
         if spec.sandbox_id in self._sandboxes:
             raise SandboxError(f"sandbox {spec.sandbox_id} is there already")
         spawner = await self._spawner(template)
-        sandbox, inside = self._make(spec)
+        tmp = await self._tmp_images.take(spec.limits.tmp_bytes) if self._tmp_images is not None else None
+        try:
+            sandbox, inside = self._make(spec, tmp)
+        except BaseException:
+            if tmp is not None:
+                await tmp.discard()
+            raise
         spawner.add(sandbox)
         ready = ReadyChannel()
         try:
-            descriptors = (inside[0], ready.theirs.fileno(), *inside[1:])
+            descriptors = (inside[0], ready.theirs.fileno(), *inside[1:], *(() if tmp is None else (tmp.mount,)))
             try:
-                await spawner.launch(self._launch_message(spec), descriptors)
+                await spawner.launch(self._launch_message(spec, tmp), descriptors)
             finally:
                 ready.theirs.close()
                 for descriptor in inside:
@@ -118,7 +129,23 @@ class LinuxBackend:
         for descriptor in self._hierarchy_fds:
             os.close(descriptor)
         self._hierarchy_fds = ()
+        if self._tmp_images is not None:
+            images, self._tmp_images = self._tmp_images, None
+            await images.close()
         self._cgroups.close()
+
+    async def _start_tmp_images(self) -> None:
+        """Temporary files on disk where it can be had; `report` tells where it cannot."""
+        if self._why_no_images:
+            return
+        images = TmpImages(self._state_dir / "tmp")
+        try:
+            await images.start()
+        except OSError as error:
+            await images.close()
+            self._why_no_images = f"no file system on a loop device can be made: {error}"
+        else:
+            self._tmp_images = images
 
     async def _spawner(self, template: SandboxTemplate) -> SpawnerClient:
         """The template's spawner; starts it if there is none, or if it died."""
@@ -146,23 +173,26 @@ class LinuxBackend:
         await spawner.start(message, self._hierarchy_fds)
         return spawner
 
-    def _make(self, spec: SandboxSpec) -> tuple[LinuxSandbox, list[int]]:
+    def _make(self, spec: SandboxSpec, tmp: TmpImage | None) -> tuple[LinuxSandbox, list[int]]:
         """The sandbox, without a process yet, and the descriptors to pass inside: output [, telemetry] [, status]."""
+        taken = set(self._host_ids_taken.values())
+        host_id = next(host_id for host_id in self._host_ids if host_id not in taken)
+        if tmp is not None:
+            tmp.give_to(host_id)
         cgroup = self._cgroups.create(spec.sandbox_id, spec.limits)
         output_read, output_write = _pipe()
         telemetry_read, telemetry_write = _pipe() if spec.telemetry_fd is not None else (None, None)
         status_read, status_write = _pipe() if spec.init else (None, None)
-        sandbox = LinuxSandbox(spec.sandbox_id, cgroup, output_read, telemetry_read, status_read, self._forget)
+        sandbox = LinuxSandbox(spec.sandbox_id, cgroup, tmp, output_read, telemetry_read, status_read, self._forget)
         self._sandboxes[spec.sandbox_id] = sandbox
-        taken = set(self._host_ids_taken.values())
-        self._host_ids_taken[spec.sandbox_id] = next(host_id for host_id in self._host_ids if host_id not in taken)
+        self._host_ids_taken[spec.sandbox_id] = host_id
         return sandbox, [fd for fd in (output_write, telemetry_write, status_write) if fd is not None]
 
     def _forget(self, sandbox: LinuxSandbox) -> None:
         self._sandboxes.pop(sandbox.sandbox_id, None)
         self._host_ids_taken.pop(sandbox.sandbox_id, None)
 
-    def _launch_message(self, spec: SandboxSpec) -> wire.Launch:
+    def _launch_message(self, spec: SandboxSpec, tmp: TmpImage | None) -> wire.Launch:
         return wire.Launch(
             argv=tuple(os.fsencode(argument) for argument in spec.argv),
             cwd=spec.cwd,
@@ -175,7 +205,7 @@ class LinuxBackend:
             processes=None if "pids" in self._cgroups.uses else spec.limits.processes,
             sandbox_id=spec.sandbox_id,
             telemetry_fd=spec.telemetry_fd,
-            tmp_bytes=spec.limits.tmp_bytes,
+            tmp_bytes=spec.limits.tmp_bytes if tmp is None else None,
         )
 
 

@@ -4,7 +4,7 @@ and v1 (cgroup-v1/memory.rst, sched-bwc.rst, freezer-subsystem.rst).
 Each hierarchy gets one directory for this server (`lambent-` and 8 hexadecimal digits of its instance id) below the
 server's own cgroup, and in it one per sandbox. What a version calls things is in tables; all else is the same.
 
-/tmp and /dev/shm are tmpfs and count as the sandbox's memory.
+/dev/shm is a tmpfs and counts as the sandbox's memory; so does /tmp where the host has no loop devices.
 """
 
 from __future__ import annotations

@@ -27,7 +27,6 @@ _SIOCSIFFLAGS = 0x8914
 _IFF_UP = 0x1
 _BACKLOG = 1024
 _SHM_BYTES = 64 << 20
-_OOM_SCORE_ADJUSTMENT = b"500"  # when the host runs out of memory, sandboxes go before the server
 # A sandbox's user namespace has no root: what only root may read or write in /proc is out of reach anyway. Hidden is
 # what everybody may read and is none of a sandbox's business; /proc/sys is read-only to be doubly sure.
 _HIDDEN_FILES = ("cmdline", "key-users", "keys")
@@ -41,13 +40,16 @@ _NO_CORE_DUMPS = (1, 1)
 class Descriptors:
     """Those that a new sandbox starts with, apart from the standard ones."""
 
-    __slots__ = ("go", "life", "output", "ready", "status", "telemetry")
+    __slots__ = ("go", "life", "output", "ready", "status", "telemetry", "tmp")
 
-    def __init__(self, output: int, ready: int, telemetry: int | None, status: int | None, go: int, life: int) -> None:
+    def __init__(
+        self, output: int, ready: int, telemetry: int | None, status: int | None, tmp: int | None, go: int, life: int
+    ) -> None:
         self.output = output
         self.ready = ready
         self.telemetry = telemetry
         self.status = status
+        self.tmp = tmp
         self.go = go  # one byte of the spawner's: go on
         self.life = life  # hangs up when the spawner dies
 
@@ -94,7 +96,6 @@ class _Entry:
         if os.read(self.descriptors.go, 1) != b"g":
             os._exit(127)  # the spawner is gone, and with it everybody who would want to know
         self.step = "set up the file system"
-        _write_file("/proc/self/oom_score_adj", _OOM_SCORE_ADJUSTMENT)
         syscalls.unshare(syscalls.CLONE_NEWCGROUP)  # only now are we where the new namespace's root shall be
         self._mounts()
         self.step = "hand out the listening sockets"
@@ -137,8 +138,12 @@ class _Entry:
         user, group = self.template.user, self.template.group
         syscalls.mount("proc", "/proc", "proc", flags | syscalls.MS_NOEXEC)
         _cover_proc()
-        tmp = f"mode=700,uid={user},gid={group},size={self.launch.tmp_bytes}"
-        syscalls.mount("tmpfs", "/tmp", "tmpfs", flags, tmp)  # noqa: S108 - the sandbox's own
+        if self.descriptors.tmp is not None:
+            syscalls.attach_tree(self.descriptors.tmp, "/tmp")  # noqa: S108 - the sandbox's own
+            os.close(self.descriptors.tmp)
+        else:
+            tmp = f"mode=700,uid={user},gid={group},size={self.launch.tmp_bytes}"
+            syscalls.mount("tmpfs", "/tmp", "tmpfs", flags, tmp)  # noqa: S108 - the same
         shm = f"mode=1777,uid={user},gid={group},size={_SHM_BYTES}"
         syscalls.mount("tmpfs", "/dev/shm", "tmpfs", flags | syscalls.MS_NOEXEC, shm)  # noqa: S108 - the same
 
@@ -213,11 +218,3 @@ def _cover_proc() -> None:
 
 def _move_above(descriptor: int, lowest: int) -> int:
     return fcntl(descriptor, F_DUPFD_CLOEXEC, lowest)
-
-
-def _write_file(path: str, content: bytes) -> None:
-    descriptor = os.open(path, os.O_WRONLY | os.O_CLOEXEC)
-    try:
-        os.write(descriptor, content)
-    finally:
-        os.close(descriptor)

@@ -36,10 +36,11 @@ class Host:
     seccomp: bool
     hierarchies: Sequence[Hierarchy]
     writable: frozenset[Path]  # which of the hierarchies' own directories
+    why_no_images: str = ""  # what keeps /tmp from being on disk
 
 
-def look(hierarchies: Sequence[Hierarchy]) -> Host:
-    """The facts about this host."""
+def look(hierarchies: Sequence[Hierarchy], why_no_images: str = "") -> Host:
+    """The facts about this host. `why_no_images`: see `disk_image.why_not`."""
     status = dict(line.split(":", 1) for line in Path("/proc/self/status").read_text().splitlines() if ":" in line)
     limit = Path("/proc/sys/user/max_user_namespaces")
     return Host(
@@ -51,6 +52,7 @@ def look(hierarchies: Sequence[Hierarchy]) -> Host:
         seccomp="Seccomp" in status,
         hierarchies=hierarchies,
         writable=frozenset(h.own for h in hierarchies if os.access(h.own, os.W_OK)),
+        why_no_images=why_no_images,
     )
 
 
@@ -97,7 +99,20 @@ def _isolation(host: Host) -> tuple[Guarantee, ...]:
         Guarantee("separate network", holds=True, how="network namespace without a way out"),
         Guarantee("few system calls", holds=True, how=f"seccomp allow-list for {host.machine}"),
         Guarantee("no privileges", holds=True, how="a host user per sandbox, no capabilities, no_new_privs"),
-        Guarantee("limit on temporary files", holds=True, how="tmpfs, counted as the sandbox's memory"),
+        *_temporary_files(host),
+    )
+
+
+def _temporary_files(host: Host) -> tuple[Guarantee, ...]:
+    if host.why_no_images:
+        return (
+            Guarantee("limit on temporary files", holds=True, how="tmpfs"),
+            Guarantee("temporary files apart from memory", holds=False, how=host.why_no_images),
+        )
+    how = "ext4 in a file of its own, by a loop device"
+    return (
+        Guarantee("limit on temporary files", holds=True, how=how),
+        Guarantee("temporary files apart from memory", holds=True, how=how),
     )
 
 

@@ -13,6 +13,7 @@ from collections.abc import Callable
 from lambent.worker.sandbox.api import SandboxExit
 from lambent.worker.sandbox.linux import wire
 from lambent.worker.sandbox.linux.cgroups import SandboxCgroup
+from lambent.worker.sandbox.linux.tmp_images import TmpImage
 
 logger = logging.getLogger(__name__)
 
@@ -25,6 +26,7 @@ class LinuxSandbox:
         self,
         sandbox_id: str,
         cgroup: SandboxCgroup,
+        tmp: TmpImage | None,
         output_fd: int,
         telemetry_fd: int | None,
         status_fd: int | None,
@@ -32,6 +34,7 @@ class LinuxSandbox:
     ) -> None:
         self._sandbox_id = sandbox_id
         self._cgroup = cgroup
+        self._tmp = tmp
         self._output_fd = output_fd
         self._telemetry_fd = telemetry_fd
         self._status_fd = status_fd
@@ -129,6 +132,8 @@ class LinuxSandbox:
         self._peak_bytes = self._cgroup.memory_peak_bytes()
         oom_killed = self._cgroup.oom_kills() > 0
         await self._cgroup.remove()
+        if self._tmp is not None:
+            await self._tmp.discard()
         if self._pidfd is not None:
             os.close(self._pidfd)
             self._pidfd = None

@@ -27,6 +27,8 @@ _NAMESPACES = (
     | syscalls.CLONE_NEWIPC
     | syscalls.CLONE_NEWUTS
 )
+# When the host runs out of memory, sandboxes go before the server. Written with CAP_SYS_RESOURCE, they cannot lower it.
+_OOM_SCORE_ADJUSTMENT = "500"
 _GONE = (errno.ENOENT, errno.EPIPE, errno.ECONNRESET)
 
 
@@ -60,6 +62,8 @@ class _Spawner:
         self._template = template
         self._hierarchies = hierarchies
         self._last_capability = syscalls.last_capability()
+        self._capabilities = syscalls.capabilities()
+        self._pid = os.getpid()
         self._sandboxes: dict[int, tuple[int, str]] = {}  # pidfd: (pid, sandbox id)
         self._poll = select.poll()
         self._life_read, self._life_write = os.pipe()  # nothing is ever written to it
@@ -101,14 +105,17 @@ class _Spawner:
         rest = list(received[2:])
         telemetry = None if launch.telemetry_fd is None else rest.pop(0)
         status = rest.pop(0) if launch.init else None
+        tmp = rest.pop(0) if launch.tmp_bytes is None else None
         go_read, go_write = os.pipe()
         try:
-            pid, pidfd = self._clone(launch.sandbox_id)
+            pid, pidfd = self._clone_as(launch.host_id, launch.sandbox_id)
             if pid == 0:
                 os.close(go_write)
                 os.close(self._life_write)
                 self._control.close()
-                descriptors = enter.Descriptors(received[0], received[1], telemetry, status, go_read, self._life_read)
+                descriptors = enter.Descriptors(
+                    received[0], received[1], telemetry, status, tmp, go_read, self._life_read
+                )
                 enter.run(self._template, launch, descriptors, self._last_capability)
             try:
                 self._admit(pid, launch)
@@ -122,6 +129,18 @@ class _Spawner:
             os.close(go_read)
             os.close(go_write)
         return pid, pidfd
+
+    def _clone_as(self, host_id: int, sandbox_id: str) -> tuple[int, int]:
+        """Clone as the host's user `host_id`, whose the new user namespace is then: what the kernel counts by user,
+        over all namespaces that a user has made (queued signals, timers, message queues, inotify), each sandbox
+        has for itself. Made by root, one sandbox could use up all of them for every other, and for root."""
+        os.seteuid(host_id)
+        try:
+            syscalls.set_capabilities(self._capabilities)  # some hosts let only root make user namespaces
+            return self._clone(sandbox_id)
+        finally:
+            if os.getpid() == self._pid:
+                os.seteuid(0)
 
     def _clone(self, sandbox_id: str) -> tuple[int, int]:
         if self._template.born_in is None:
@@ -137,6 +156,7 @@ class _Spawner:
     def _admit(self, pid: int, launch: wire.Launch) -> None:
         """Give the new process its ids and its limits."""
         template = self._template
+        _write(f"/proc/{pid}/oom_score_adj", _OOM_SCORE_ADJUSTMENT)
         _write(f"/proc/{pid}/setgroups", "deny")
         _write(f"/proc/{pid}/uid_map", f"{template.user} {launch.host_id} 1")
         _write(f"/proc/{pid}/gid_map", f"{template.group} {launch.host_id} 1")

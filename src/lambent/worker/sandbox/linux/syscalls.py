@@ -17,10 +17,14 @@ _libc_keeping_lock = ctypes.PyDLL(None, use_errno=True)
 
 _X86_64 = os.uname().machine == "x86_64"
 _SYS_PIVOT_ROOT = 155 if _X86_64 else 41
+_SYS_CAPGET = 125 if _X86_64 else 90
 _SYS_CAPSET = 126 if _X86_64 else 91
 _SYS_KEYCTL = 250 if _X86_64 else 219
 _SYS_OPEN_TREE = 428  # these are the same on every architecture
 _SYS_MOVE_MOUNT = 429
+_SYS_FSOPEN = 430
+_SYS_FSCONFIG = 431
+_SYS_FSMOUNT = 432
 _SYS_CLONE3 = 435
 _SYS_CLOSE_RANGE = 436
 _SYS_MOUNT_SETATTR = 442
@@ -29,6 +33,8 @@ AT_FDCWD = -100
 AT_EMPTY_PATH = 0x1000
 AT_RECURSIVE = 0x8000
 _MOVE_MOUNT_F_EMPTY_PATH = 0x4
+_CLOEXEC = 1  # FSOPEN_CLOEXEC, FSMOUNT_CLOEXEC
+_FSCONFIG_SET_FLAG, _FSCONFIG_SET_STRING, _FSCONFIG_CMD_CREATE = 0, 1, 6
 
 CLONE_PIDFD = 0x1000
 CLONE_CHILD_CLEARTID = 0x200000
@@ -159,6 +165,20 @@ def attach_tree(tree: int, target: str) -> None:
     )
 
 
+def new_mount(kind: str, options: dict[str, str | None], attributes: int) -> int:
+    """A new file system, mounted nowhere: a descriptor for `attach_tree`. An option without a value is a flag."""
+    context = _syscall(f"fsopen {kind}", _SYS_FSOPEN, os.fsencode(kind), _CLOEXEC)
+    try:
+        for name, value in options.items():
+            command = _FSCONFIG_SET_FLAG if value is None else _FSCONFIG_SET_STRING
+            text = None if value is None else os.fsencode(value)
+            _syscall(f"fsconfig {name}", _SYS_FSCONFIG, context, command, os.fsencode(name), text, 0)
+        _syscall(f"mount {kind}", _SYS_FSCONFIG, context, _FSCONFIG_CMD_CREATE, None, None, 0)
+        return _syscall(f"fsmount {kind}", _SYS_FSMOUNT, context, _CLOEXEC, ctypes.c_uint(attributes))
+    finally:
+        os.close(context)
+
+
 def set_mount_flags(place: int | str, attributes: int, *, recursive: bool = True) -> None:
     """Add `attributes` (MOUNT_ATTR_*) to the mount at `place`: a path, or a descriptor from `clone_tree`."""
     directory, path = (place, b"") if isinstance(place, int) else (AT_FDCWD, os.fsencode(place))
@@ -208,6 +228,18 @@ def last_capability() -> int:
     while _libc.prctl(PR_CAPBSET_READ, ctypes.c_ulong(number + 1)) >= 0:
         number += 1
     return number
+
+
+def capabilities() -> bytes:
+    """This thread's capability sets, for `set_capabilities`."""
+    sets = ctypes.create_string_buffer(24)
+    _syscall("capget", _SYS_CAPGET, struct.pack("Ii", _CAPABILITY_VERSION_3, 0), sets)
+    return sets.raw
+
+
+def set_capabilities(sets: bytes) -> None:
+    """Take on `sets`, as far as they are permitted."""
+    _syscall("capset", _SYS_CAPSET, struct.pack("Ii", _CAPABILITY_VERSION_3, 0), sets)
 
 
 def drop_capabilities(last: int) -> None:

@@ -6,7 +6,7 @@ same interpreter, and both are ours. Nothing a sandboxed program can write to is
 
 server → spawner
     ("template", Template fields …)             fds: one directory per cgroup hierarchy
-    ("launch", Launch fields …)                 fds: output, ready [, telemetry] [, status]
+    ("launch", Launch fields …)                 fds: output, ready [, telemetry] [, status] [, tmp]
 spawner → server
     ("template_ready",) | ("template_failed", step, errno)
     ("launched", sandbox_id, pid)               fds: pidfd
@@ -78,7 +78,8 @@ class Template(Record):
 
 class Launch(Record):
     """What a spawner needs to know to start one sandbox. `host_id`: its user and group id on the host. `processes`:
-    the RLIMIT_NPROC to set where no cgroup limits the processes."""
+    the RLIMIT_NPROC to set where no cgroup limits the processes. `tmp_bytes`: the size of a tmpfs for /tmp; None: the
+    file system to mount there comes along."""
 
     __slots__ = (
         "argv", "cwd", "descriptors", "env", "host_id", "hostname", "init", "listen", "processes", "sandbox_id",
@@ -98,7 +99,7 @@ class Launch(Record):
         processes: int | None,
         sandbox_id: str,
         telemetry_fd: int | None,
-        tmp_bytes: int,
+        tmp_bytes: int | None,
     ) -> None:
         self.argv = argv
         self.cwd = cwd

@@ -53,7 +53,9 @@ def machine(request: pytest.FixtureRequest) -> str:
     return str(request.param)
 
 
-CONDITIONAL = ("clone", "clone3", "ioctl", "personality", "prlimit64", "setrlimit", "socket")
+CONDITIONAL = (
+    "clone", "clone3", "fcntl", "ioctl", "personality", "prlimit64", "setrlimit", "socket", "sync", "syncfs",
+)  # fmt: skip
 
 
 def test_every_number_gets_its_verdict(machine: str) -> None:
@@ -110,8 +112,30 @@ def test_the_limit_on_core_dumps_stays(machine: str, pointer: int) -> None:
     assert verdict(machine, numbers["setrlimit"], [7, pointer]) == "allowed"
 
 
+def test_pipes_stay_as_large_as_they_are(machine: str) -> None:
+    assert verdict(machine, NUMBERS[machine]["fcntl"], [1, 1031, 1 << 20]) == errno.EPERM
+    assert verdict(machine, NUMBERS[machine]["fcntl"], [1, 1032]) == "allowed"
+
+
+@pytest.mark.parametrize("name", ["sync", "syncfs"])
+def test_syncing_all_disks_does_nothing(machine: str, name: str) -> None:
+    assert verdict(machine, NUMBERS[machine][name]) == 0
+
+
 @pytest.mark.parametrize(
-    "name", ["mount", "ptrace", "bpf", "keyctl", "unshare", "setns", "io_uring_setup", "userfaultfd", "perf_event_open"]
+    "name",
+    [
+        "io_setup",
+        "mount",
+        "ptrace",
+        "bpf",
+        "keyctl",
+        "unshare",
+        "setns",
+        "io_uring_setup",
+        "userfaultfd",
+        "perf_event_open",
+    ],
 )
 def test_the_dangerous_ones_are_not_on_the_list(name: str) -> None:
     assert name not in syscall_numbers.X86_64
