@@ -185,6 +185,7 @@ OPTIONS: Final = (
         _limits,
         "NAME=N",
     ),
+    Option("log-limit", "1024", "MB that a function may print in an hour (0: no limit)", _whole(0, 1_000_000), "MB"),
     Option("idle-timeout", "600", "end an environment idle for so many seconds", _number(1, 86_400), "SECONDS"),
     Option(
         "shutdown-grace", "10", "seconds that running invocations get when the server stops", _number(0, 900), "SECONDS"
@@ -212,6 +213,7 @@ class Config:
     upstream: Mapping[str, str] = field(default_factory=dict)
     account_concurrency: int = limits.ACCOUNT_CONCURRENCY
     limits: Limits = limits.AWS_LIMITS
+    log_limit: int = 1024
     idle_timeout: float = 600.0
     shutdown_grace: float = 10.0
 

@@ -54,7 +54,13 @@ async def start_functions(
     await backend.start()
     storage.logs.tap(EmbeddedMetrics(storage.metrics).take_in)
     worker = LocalWorker(
-        backend, catalog, storage.code, storage.logs, inner_endpoints, WorkerSettings(endpoint_port=port)
+        backend,
+        catalog,
+        storage.code,
+        storage.logs,
+        inner_endpoints,
+        WorkerSettings(endpoint_port=port, log_limit_mb=config.log_limit),
+        clock,
     )
     stack.push_async_callback(worker.close)
     pools = Pools(

@@ -22,6 +22,7 @@ from lambent.http.server import HttpServer
 from lambent.http.sockets import bind_tcp
 from lambent.model.clock import Clock, SystemClock
 from lambent.store.data_directory import DataDirectory
+from lambent.worker import host_memory
 from lambent.worker.runtimes.catalog import RuntimeCatalog
 from lambent.worker.sandbox.api import BackendReport, SandboxBackend
 
@@ -162,7 +163,8 @@ def make_backend(config: Config, data: DataDirectory) -> SandboxBackend:
         return ProcessBackend(data.sandbox)
     from lambent.worker.sandbox.linux.backend import LinuxBackend
 
-    return LinuxBackend(data.instance_id, data.sandbox)
+    memory_bytes = host_memory.for_all_environments(host_memory.own_levels())
+    return LinuxBackend(data.instance_id, data.sandbox, memory_bytes)
 
 
 def _authority(host: str, port: int) -> str:

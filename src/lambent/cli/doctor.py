@@ -15,7 +15,7 @@ from typing import Any
 
 from lambent.cli.printing import print_json, print_table
 from lambent.cli.settings import host_settings
-from lambent.worker.host import available_memory_mb
+from lambent.worker import host_memory
 from lambent.worker.runtimes.catalog import RuntimeCatalog
 from lambent.worker.sandbox.api import BackendReport
 from lambent.worker.sandbox.linux.backend import LinuxBackend
@@ -41,7 +41,7 @@ def _host(data_dir: Path) -> dict[str, Any]:
         "kernel": platform.release(),
         "architecture": platform.machine(),
         "cpus": os.cpu_count(),
-        "memory_available_mb": available_memory_mb(),
+        "memory_available_mb": host_memory.available_mb(host_memory.own_levels()),
         "data_dir": str(data_dir),
         "disk_free_mb": shutil.disk_usage(place).free // 2**20,
     }

@@ -129,6 +129,7 @@ class ExecutionEnvironment:
         self._freeze_timer: asyncio.TimerHandle | None = None
         self._idle_since = 0.0
         self._frozen = False
+        self.memory_used_mb = 0  # as the last REPORT said
         self._tasks: set[asyncio.Task[None]] = set()
 
     def start(self) -> None:
@@ -390,7 +391,8 @@ class ExecutionEnvironment:
     def _max_memory_used_mb(self) -> int:
         if self._session is None:
             return 0
-        return min(-(-self._session.memory_peak_bytes() // limits.MIB), self.spec.memory_mb)
+        self.memory_used_mb = min(-(-self._session.memory_peak_bytes() // limits.MIB), self.spec.memory_mb)
+        return self.memory_used_mb
 
     # Idle
 

@@ -16,15 +16,18 @@ from pathlib import Path
 from typing import Protocol
 
 from lambent.model import limits
+from lambent.model.clock import Clock
 from lambent.model.execution import EnvironmentSpec, Invocation, LaunchFailure, LaunchFailureKind, Outcome
 from lambent.model.ids import EnvironmentId
 from lambent.observability.logs.events import LogStreamId
+from lambent.worker import host_memory
 from lambent.worker.execution_environment import (
     INIT_CPUS,
     EnvironmentSettings,
     ExecutionEnvironment,
     NoEntrypoint,
 )
+from lambent.worker.log_budget import LogBudgets
 from lambent.worker.output import OutputLog
 from lambent.worker.platform_log import RuntimeVersion
 from lambent.worker.ports import CodeTrees, EndpointHost, EnvironmentIdentity, LogSink
@@ -49,6 +52,7 @@ from lambent.worker.variables import RUNTIME_API_PORT, TELEMETRY_FD, environment
 
 logger = logging.getLogger(__name__)
 
+_EXPECTED_SHARE = 4  # an environment rarely uses all it may: a quarter, until it is known what those of its version use
 _ARCHITECTURES = {"x86_64": "x86_64", "aarch64": "arm64"}
 
 
@@ -62,12 +66,14 @@ class WorkerEvents(Protocol):
 
 @dataclass(frozen=True, slots=True)
 class WorkerSettings:
-    """Times in seconds. `memory_reserve_mb`: what the host keeps free before it refuses another environment."""
+    """Times in seconds. `memory_reserve_mb`: what the host keeps free before it refuses another environment.
+    `log_limit_mb`: what a function may print in an hour; 0 is no limit."""
 
     environment: EnvironmentSettings = field(default_factory=EnvironmentSettings)
     endpoint_port: int = 4566  # where the AWS API answers, inside as outside
     template_linger_s: float = 60.0
     memory_reserve_mb: int = 256
+    log_limit_mb: int = 1024
 
 
 class LocalWorker:
@@ -81,6 +87,7 @@ class LocalWorker:
         log_sink: LogSink,
         endpoints: EndpointHost,
         settings: WorkerSettings,
+        clock: Clock,
     ) -> None:
         self._backend = backend
         self._catalog = catalog
@@ -93,6 +100,10 @@ class LocalWorker:
         self._template_users: Counter[str] = Counter()
         self._releases: dict[str, asyncio.TimerHandle] = {}
         self._tasks: set[asyncio.Task[None]] = set()
+        self._log_budgets = LogBudgets(settings.log_limit_mb, clock.now)
+        self._promised: dict[EnvironmentId, int] = {}  # MB, until the end of the first invocation
+        self._used: dict[str, int] = {}  # by template: the most that an environment of it used, in MB
+        self._memory_levels = host_memory.own_levels()
         self._all_ended = asyncio.Event()
         self._all_ended.set()
 
@@ -104,7 +115,12 @@ class LocalWorker:
             return
         environment_id = spec.environment_id
 
+        def ready() -> None:
+            self._learn(environment)
+            events.environment_ready(environment_id)
+
         def ended(failure: LaunchFailure | None) -> None:
+            self._learn(environment)
             self._forget(environment_id, spec.template)
             events.environment_ended(environment_id, failure)
 
@@ -117,13 +133,14 @@ class LocalWorker:
                 runtime.version_label, f"arn:aws:lambda:{spec.function.region}::runtime:{runtime.version_hash}"
             ),
             self._backend,
-            OutputLog(self._log_sink, stream, spec.application_log_level),
+            OutputLog(self._log_sink, stream, spec.application_log_level, self._log_budgets.of(spec.function)),
             self._endpoints,
             self._settings.environment,
-            ready=lambda: events.environment_ready(environment_id),
+            ready=ready,
             ended=ended,
         )
         self._environments[environment_id] = environment
+        self._promised[environment_id] = max(spec.memory_mb // _EXPECTED_SHARE, self._used.get(spec.template, 0))
         self._all_ended.clear()
         environment.start()
 
@@ -138,9 +155,10 @@ class LocalWorker:
             environment.stop(reason)
 
     def has_capacity(self, memory_mb: int) -> bool:
-        """Whether the host has room: an environment rarely uses all it may, so a quarter of it must be free beyond
-        the reserve."""
-        return available_memory_mb() - self._settings.memory_reserve_mb >= memory_mb // 4
+        """Whether the host has room beyond the reserve, and beyond what was promised to those that have not finished an
+        invocation and so may not use yet what they will."""
+        promised_mb = sum(self._promised.values()) + memory_mb // _EXPECTED_SHARE
+        return host_memory.available_mb(self._memory_levels) - self._settings.memory_reserve_mb >= promised_mb
 
     async def close(self) -> None:
         """End every environment and wait until nothing of them is left."""
@@ -213,6 +231,13 @@ class LocalWorker:
         except OSError as error:
             raise SandboxError(f"the layers of {spec.template} cannot be merged: {error}") from error
 
+    def _learn(self, environment: ExecutionEnvironment) -> None:
+        """What this environment's invocation used, others of its function version will use."""
+        if environment.memory_used_mb:
+            self._promised.pop(environment.spec.environment_id, None)
+            template = environment.spec.template
+            self._used[template] = max(self._used.get(template, 0), environment.memory_used_mb)
+
     def _hold_template(self, name: str) -> None:
         self._template_users[name] += 1
         timer = self._releases.pop(name, None)
@@ -220,6 +245,7 @@ class LocalWorker:
             timer.cancel()
 
     def _forget(self, environment_id: EnvironmentId, template: str) -> None:
+        self._promised.pop(environment_id, None)
         if self._environments.pop(environment_id, None) is None:
             return
         self._template_users[template] -= 1
@@ -234,6 +260,7 @@ class LocalWorker:
 
     def _release_template(self, name: str) -> None:
         self._releases.pop(name, None)
+        self._used.pop(name, None)
         template = self._templates.pop(name, None)
         if template is None:
             return
@@ -261,12 +288,3 @@ def _template(name: str, runtime: Runtime, tree: Path, layers: Path | None) -> S
         binds=(*runtime.binds, Bind(tree, "/var/task"), *opt),
         directories=("/opt", *runtime.directories),
     )
-
-
-def available_memory_mb() -> int:
-    """MemAvailable of the host, in MB. Raises OSError where there is no /proc."""
-    with Path("/proc/meminfo").open(encoding="ascii") as meminfo:
-        for line in meminfo:
-            if line.startswith("MemAvailable:"):
-                return int(line.split()[1]) // 1024
-    raise OSError("/proc/meminfo does not say how much memory is available")

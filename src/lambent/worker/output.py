@@ -26,6 +26,7 @@ from collections import deque
 
 from lambent.model import limits
 from lambent.observability.logs.events import LogEvent, LogStreamId
+from lambent.worker.log_budget import LogBudget
 from lambent.worker.log_levels import ApplicationLogFilter
 from lambent.worker.ports import LogSink
 from lambent.worker.telemetry import FrameDecoder, LineSplitter
@@ -64,11 +65,14 @@ class LogTail:
 class OutputLog:
     """The log stream of one environment: what its processes print and what the platform says."""
 
-    def __init__(self, sink: LogSink, stream: LogStreamId, application_level: str | None = None) -> None:
-        """`application_level`: lines below it are left out (see `log_levels`)."""
+    def __init__(
+        self, sink: LogSink, stream: LogStreamId, application_level: str | None = None, budget: LogBudget | None = None
+    ) -> None:
+        """`application_level`: lines below it are left out (see `log_levels`). `budget`: how much may be printed."""
         self._sink = sink
         self._stream = stream
         self._filter = ApplicationLogFilter(application_level)
+        self._budget = budget
         self._pending: list[LogEvent] = []
         self._sources: list[_Source] = []
         self._loop: asyncio.AbstractEventLoop | None = None
@@ -204,9 +208,9 @@ class OutputLog:
         self.flush()
 
     def _kept(self, events: list[LogEvent]) -> list[LogEvent]:
-        if self._filter.keeps_all:
-            return events
-        return [event for event in events if self._filter.keeps(event.message)]
+        if not self._filter.keeps_all:
+            events = [event for event in events if self._filter.keeps(event.message)]
+        return events if self._budget is None else self._budget.keep(events)
 
     def _take(self, events: list[LogEvent]) -> None:
         self._pending += events

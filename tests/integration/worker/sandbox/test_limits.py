@@ -3,9 +3,13 @@
 from __future__ import annotations
 
 import asyncio
+from pathlib import Path
 from typing import Any
 
 import pytest
+
+from lambent.worker.sandbox.api import SandboxTemplate
+from lambent.worker.sandbox.linux.backend import LinuxBackend
 
 pytestmark = pytest.mark.root
 
@@ -50,6 +54,33 @@ async def test_files_in_shared_memory_are_memory_and_limited(lab: Any) -> None:
     script = "head -c 100M /dev/zero 2>&1 > /dev/shm/file; stat -c %s /dev/shm/file"
     assert (await lab.shell(script, memory_bytes=48 * MIB)).exit.oom_killed
     assert (await lab.shell(script, memory_bytes=256 * MIB)).text.endswith(f"No space left on device\n{64 * MIB}\n")
+
+
+async def test_all_together_end_at_the_limit_for_all(tmp_path: Path, template: SandboxTemplate, open_lab: Any) -> None:
+    script = "x = bytearray(80 << 20); print('have', flush=True); import time; time.sleep(100)"
+    async with open_lab(LinuxBackend(str(tmp_path), tmp_path / "state", 150 * MIB), template) as lab:
+        first = await lab.launch_python(script, memory_bytes=128 * MIB)
+        assert await lab.line(first) == b"have\n"
+        second = await lab.launch_python(script, memory_bytes=128 * MIB)
+        done, _ = await asyncio.wait(
+            [asyncio.create_task(lab.finish(sandbox)) for sandbox in (first, second)],
+            return_when=asyncio.FIRST_COMPLETED,
+        )
+        assert [(ran.exit.signal, ran.exit.killed) for ran in (task.result() for task in done)] == [(9, False)]
+        assert (await lab.shell("echo goes on")).text == "goes on\n"
+        first.kill()
+        second.kill()
+
+
+async def test_a_sandbox_out_of_memory_leaves_its_neighbours_alone(lab: Any) -> None:
+    neighbour = await lab.launch_python(COUNT, memory_bytes=64 * MIB)
+    await lab.line(neighbour)
+    script = "import os\nos.fork()\nos.fork()\nx = bytearray(200 << 20)"
+    assert (await lab.run_python(script, memory_bytes=64 * MIB)).exit.oom_killed
+    await lab.line(neighbour)
+    assert await lab.line(neighbour)
+    neighbour.kill()
+    assert not (await lab.finish(neighbour)).exit.oom_killed
 
 
 async def test_a_fork_bomb_is_contained(lab: Any) -> None:

@@ -38,10 +38,11 @@ _SANDBOX_ID = re.compile(r"[A-Za-z0-9_-][A-Za-z0-9_.-]{0,127}")
 class LinuxBackend:
     """`SandboxBackend` on Linux system calls; needs root. `instance_id` names this server among others on the host,
     the same at every start: what an earlier run with that name left is removed. No two may run at once. `state_dir`:
-    a directory of this server's own, where the places of its cgroups are noted for the next start."""
+    a directory of this server's own, where the places of its cgroups are noted for the next start. `memory_bytes`: what
+    all sandboxes may use together."""
 
-    def __init__(self, instance_id: str, state_dir: Path) -> None:
-        self._cgroups = Cgroups(instance_id, _host_hierarchies())
+    def __init__(self, instance_id: str, state_dir: Path, memory_bytes: int | None = None) -> None:
+        self._cgroups = Cgroups(instance_id, _host_hierarchies(), memory_bytes)
         self._state_dir = state_dir
         self._filter = b""
         self._spawners: dict[SandboxTemplate, asyncio.Task[SpawnerClient]] = {}

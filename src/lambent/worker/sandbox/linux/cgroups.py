@@ -59,6 +59,13 @@ def limit_files(version: int, uses: frozenset[str], limits: SandboxLimits) -> li
     return files
 
 
+def together_files(version: int, memory_bytes: int) -> list[tuple[str, str, bool]]:
+    """As `limit_files`, for all sandboxes together: beyond it, the kernel ends one of them instead of the server."""
+    if version == 1:
+        return [("memory.limit_in_bytes", str(memory_bytes), True)]
+    return [("memory.max", str(memory_bytes), True), ("memory.swap.max", "0", False)]
+
+
 def cpu_files(version: int, cpus: float) -> list[tuple[str, str]]:
     """(file, content) for the share of CPU time; `cpus` 1.0 is one whole CPU."""
     period = CPU_PERIOD_US
@@ -159,8 +166,10 @@ class SandboxCgroup:
 class Cgroups:
     """The cgroups of one server. `claim` first; `close` last."""
 
-    def __init__(self, instance_id: str, hierarchies: Sequence[Hierarchy]) -> None:
+    def __init__(self, instance_id: str, hierarchies: Sequence[Hierarchy], memory_bytes: int | None = None) -> None:
+        """`memory_bytes`: what all sandboxes may use together."""
         self.directory = instance_directory(instance_id)
+        self._memory_bytes = memory_bytes
         self._found = tuple(hierarchies)
         self.hierarchies: tuple[Hierarchy, ...] = ()
         self._bases: tuple[Path, ...] = ()
@@ -198,6 +207,8 @@ class Cgroups:
         (base / self.directory).mkdir(exist_ok=True)
         if hierarchy.version == 2:
             give_controllers(base / self.directory, uses)
+        if self._memory_bytes is not None and "memory" in uses:
+            _write_limits(base / self.directory, together_files(hierarchy.version, self._memory_bytes))
         return Hierarchy(hierarchy.version, hierarchy.mount_point, hierarchy.own, uses), base
 
     def _remove_noted(self, noted_in: Path) -> None:
