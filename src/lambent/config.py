@@ -163,7 +163,7 @@ OPTIONS: Final = (
     ),
     Option("tls-cert", "", "answer in TLS with this certificate (PEM, may be a chain)", str, "FILE"),
     Option("tls-key", "", "the certificate's key (PEM)", str, "FILE"),
-    Option("dev", "false", "development mode: debug messages on stderr", _flag),
+    Option("dev", "false", "development mode: debug messages on stderr, and a clock that can be moved", _flag),
     Option(
         "upstream",
         "",

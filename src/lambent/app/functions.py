@@ -87,6 +87,7 @@ async def start_functions(
     stack.callback(switches.close)
     tracing = Tracing(switches, clock)
     frontend = Frontend(directory, counting, pools, reservations, tracing, invocations)
+    stage.activities.add(frontend)
     return Functions(control_plane, frontend, directory, tracing, pools, counting, invocations, inner_endpoints)
 
 

@@ -39,7 +39,7 @@ async def load_identity(stage: Stage, storage: Storage) -> Identity:
     identities = await Identities.load(storage.documents)
     stack.push_async_callback(identities.close)
     await identities.ensure_root_key(config.account, stage.data.credentials)
-    sessions = SessionIssuer(await load_secret(storage.documents))
+    sessions = SessionIssuer(await load_secret(storage.documents), stage.clock.now)
     entities = IamEntities.of(storage.documents, identities, stage.clock.now)
     callers = PolicySource(storage.documents, entities)
     stack.callback(callers.close)

@@ -21,6 +21,7 @@ from lambent.config import Config
 from lambent.http.server import HttpServer
 from lambent.http.sockets import bind_tcp
 from lambent.model.clock import Clock, SystemClock
+from lambent.model.movable_clock import MovableClock
 from lambent.store.data_directory import DataDirectory
 from lambent.worker import host_memory
 from lambent.worker.runtimes.catalog import RuntimeCatalog
@@ -61,7 +62,7 @@ class App:
         """Start everything; when this returns, requests are answered. Raises StartError, DataDirectoryError,
         StoreError, MetricStoreError, SandboxError, TlsError, OSError (the port is taken). `clock` and `backend` are
         for tests."""
-        app = cls(config, environ, clock or SystemClock())
+        app = cls(config, environ, clock or (MovableClock() if config.dev else SystemClock()))
         try:
             await app._start(backend)
         except BaseException:
@@ -144,7 +145,7 @@ class App:
         await self._look_for_runtimes()
         await asyncio.to_thread(endpoint.preload)
         while True:
-            await self._stage.clock.sleep(RUNTIMES_INTERVAL_S)
+            await asyncio.sleep(RUNTIMES_INTERVAL_S)
             self._runtimes_asked.clear()
             await self._runtimes_asked.wait()
             await self._look_for_runtimes()

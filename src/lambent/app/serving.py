@@ -18,12 +18,16 @@ from lambent.aws.health import HEALTH_PATHS, Health
 from lambent.aws.service import ServiceDefinition
 from lambent.config import Config
 from lambent.http import tls
+from lambent.http.messages import Handler
 from lambent.iam.authentication import Caller
 from lambent.iam.identities import root_principal
+from lambent.model.movable_clock import MovableClock
 from lambent.observability.insights.engine import LogQueries
 from lambent.observability.logs.metric_filters import MetricFilters
 from lambent.observability.logs.metric_sink import MetricStoreSink
 from lambent.services.cloudwatch.operations import definition as cloudwatch_service
+from lambent.services.development.clock_control import ClockControl
+from lambent.services.development.endpoint import CLOCK_PATH, ClockEndpoint
 from lambent.services.iam.operations import definition as iam_service
 from lambent.services.lambda_ import download
 from lambent.services.lambda_.operations import definition as lambda_service
@@ -63,6 +67,7 @@ async def make_endpoint(
     ]
     reports = _reports(stage, storage, identity, functions, asynchronous)
     stack.push_async_callback(reports.close)
+    development = _development(stage)
     health = Health(describe)
     authoriser = identity.authoriser
     return AwsEndpoint(
@@ -76,7 +81,8 @@ async def make_endpoint(
         authorise_forward=authoriser.forward if authoriser is not None else None,
         extra_routes=dict.fromkeys(HEALTH_PATHS, health.handle)
         | dict.fromkeys(reports.paths, reports.handle)
-        | {download.CODE_PATH: downloads.handler},
+        | {download.CODE_PATH: downloads.handler}
+        | development,
         scheme="https" if speaks_tls(config) else "http",
     )
 
@@ -124,6 +130,15 @@ def _reports(
         authoriser.forward if authoriser is not None else None,
         local_caller=Caller(root_principal(config.account), config.region, None),
     )
+
+
+def _development(stage: Stage) -> dict[str, Handler]:
+    """What only a server in development mode answers."""
+    if not stage.config.dev or not isinstance(stage.clock, MovableClock):
+        return {}
+    clock = ClockEndpoint(ClockControl(stage.clock, stage.activities))
+    stage.stack.push_async_callback(clock.close)
+    return {CLOCK_PATH: clock.handle}
 
 
 def _server_samples(

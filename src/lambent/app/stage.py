@@ -1,4 +1,5 @@
-"""What every stage is given: settings, clock, and the exit stack on which it leaves what ends it."""
+"""What every stage is given: settings, clock, who works by itself, and the exit stack on which it leaves what ends
+it."""
 
 from __future__ import annotations
 
@@ -6,10 +7,11 @@ import asyncio
 import contextlib
 import logging
 from collections.abc import Coroutine
-from dataclasses import dataclass
+from dataclasses import dataclass, field
 
 from lambent.config import Config
 from lambent.model.clock import Clock
+from lambent.model.idle import Activities
 from lambent.store.data_directory import DataDirectory
 
 logger = logging.getLogger(__name__)
@@ -23,6 +25,7 @@ class Stage:
     data: DataDirectory
     clock: Clock
     stack: contextlib.AsyncExitStack
+    activities: Activities = field(default_factory=Activities)
 
     def run_until_stopped(self, work: Coroutine[None, None, None], name: str) -> None:
         """A task that runs as long as the server; its failure is logged."""

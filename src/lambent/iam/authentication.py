@@ -124,7 +124,7 @@ class VerifySignatures:
     def _owner(self, signature: Signature) -> tuple[Principal, str]:
         access_key_id = signature.claim.access_key_id
         if signature.session_token is not None:
-            session = self._sessions.verify(access_key_id, signature.session_token, self._now())
+            session = self._sessions.verify(access_key_id, signature.session_token)
             return session.principal, session.secret_access_key
         key = self._identities.get(access_key_id)
         if key is None:
@@ -159,7 +159,7 @@ class VerifyEnvironment:
     def _own_session(self, signature: Signature) -> Session:
         if signature.session_token is None:
             raise SignatureError(Refusal.UNKNOWN_KEY, UNKNOWN_KEY_MESSAGE)
-        session = self._sessions.verify(signature.claim.access_key_id, signature.session_token, self._now())
+        session = self._sessions.verify(signature.claim.access_key_id, signature.session_token)
         if self._principal_arn not in (session.principal.arn, session.source):
             raise SignatureError(Refusal.UNKNOWN_KEY, UNKNOWN_KEY_MESSAGE)
         return session

@@ -116,6 +116,18 @@ class Frontend:
             pass
 
     @property
+    def name(self) -> str:
+        """See `model.idle.Activity`."""
+        return "invocations"
+
+    def is_idle(self) -> bool:
+        """See `model.idle.Activity`."""
+        return not self._in_flight
+
+    def next_due(self) -> None:
+        """See `model.idle.Activity`: it does nothing by itself."""
+
+    @property
     def in_flight(self) -> int:
         """How many invocations run now."""
         return self._in_flight

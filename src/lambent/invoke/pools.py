@@ -54,7 +54,7 @@ class PendingInvocation:
 class _Environment:
     pool: Pool
     credentials_expire_at: float
-    last_used: float
+    last_used: float  # by the clock's monotonic time
 
 
 @dataclass(slots=True)
@@ -97,8 +97,8 @@ class Pools:
         environment = self._environments.get(environment_id)
         if environment is None:
             return  # stopped meanwhile
-        now = environment.last_used = self._clock.now()
-        if environment.credentials_expire_at - now < self._credentials_margin_s:
+        environment.last_used = self._clock.monotonic()
+        if environment.credentials_expire_at - self._clock.now() < self._credentials_margin_s:
             self._stop(environment_id, "its credentials expire soon")
             return
         self._carry_out(environment.pool, environment.pool.assignment.ready(environment_id))
@@ -132,14 +132,22 @@ class Pools:
 
     def stop_idle(self) -> None:
         """End environments that were idle for too long, or whose credentials expire soon."""
-        now = self._clock.now()
+        now, monotonic = self._clock.now(), self._clock.monotonic()
         for pool in list(self._pools.values()):
             for environment_id in pool.assignment.idle:
                 environment = self._environments[environment_id]
-                if now - environment.last_used >= self._idle_timeout_s:
+                if monotonic - environment.last_used >= self._idle_timeout_s:
                     self._stop_if_idle(environment_id, "idle for too long")
                 elif environment.credentials_expire_at - now < self._credentials_margin_s:
                     self._stop_if_idle(environment_id, "its credentials expire soon")
+
+    def next_to_stop_s(self) -> float:
+        """In how many seconds `stop_idle` may have something to do next, if none of the idle ones is used again."""
+        now, monotonic = self._clock.now(), self._clock.monotonic()
+        idle = [self._environments[one] for pool in self._pools.values() for one in pool.assignment.idle]
+        unused = min((one.last_used + self._idle_timeout_s - monotonic for one in idle), default=self._idle_timeout_s)
+        expiring = (one.credentials_expire_at - self._credentials_margin_s - now for one in idle)
+        return min(unused, min(expiring, default=unused))
 
     def stop_all(self, reason: str) -> None:
         """End every environment, busy ones too, and answer what still waits with an error. Nothing is run after it."""
@@ -200,7 +208,9 @@ class Pools:
                 pending.finished(_throttled())
             return
         spec = self._make_spec(pool.version)
-        self._environments[spec.environment_id] = _Environment(pool, spec.credentials.expires_at, self._clock.now())
+        self._environments[spec.environment_id] = _Environment(
+            pool, spec.credentials.expires_at, self._clock.monotonic()
+        )
         pool.assignment.started(spec.environment_id)
         self._worker.start_environment(spec, self)
 

@@ -18,7 +18,8 @@ logger = logging.getLogger(__name__)
 
 
 class Upkeep:
-    """`retired` is called after environments of a changed function were told to end."""
+    """`retired` is called after environments of a changed function were told to end. Idle ones are looked at when the
+    first of them may have been so for long enough, and not more often than every `interval_s` seconds."""
 
     def __init__(
         self,
@@ -81,7 +82,7 @@ class Upkeep:
 
     async def _stop_idle(self) -> None:
         while True:
-            await self._clock.sleep(self._interval_s)
+            await self._clock.sleep(max(self._interval_s, self._pools.next_to_stop_s()))
             self._pools.stop_idle()
 
 

@@ -28,6 +28,10 @@ class ManualClock:
         """Seconds since the epoch."""
         return self._now
 
+    def monotonic(self) -> float:
+        """See `Clock`: the same, as this clock is never set."""
+        return self._now
+
     @property
     def next_deadline(self) -> float | None:
         """When the next sleeper wakes, in seconds since the epoch; None if nobody sleeps."""

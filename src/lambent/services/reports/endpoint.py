@@ -9,13 +9,13 @@ what reads metrics and bills on AWS.
 from __future__ import annotations
 
 import asyncio
-import ipaddress
 import logging
 from collections.abc import Awaitable, Callable, Mapping
 from dataclasses import dataclass
 
 import orjson
 
+from lambent.aws.local_callers import is_local
 from lambent.aws.routing import is_from_foreign_page, signing_scope
 from lambent.http.messages import Exchange, Request, Response
 from lambent.iam.authentication import Authenticate, Caller
@@ -100,23 +100,6 @@ class Reports:
         if self._authorise is not None:
             await self._authorise(request, report.service, caller)
         return await report.make(request, caller)
-
-
-def is_local(exchange: Exchange) -> bool:
-    """Does a program on this host ask, for itself? Not so a proxy that passes on what others ask, nor a web page whose
-    name was made to mean this host: both give a Host that is not this one's, or say whom they ask for."""
-    headers = exchange.request.headers
-    if any(name in headers for name in ("forwarded", "x-forwarded-for", "x-real-ip", "via")):
-        return False
-    host = (headers.get("host") or "").rsplit(":", 1)[0].strip("[]")
-    return _is_loopback(exchange.client_address or "") and (host == "localhost" or _is_loopback(host))
-
-
-def _is_loopback(address: str) -> bool:
-    try:
-        return ipaddress.ip_address(address).is_loopback
-    except ValueError:
-        return False
 
 
 def _error(error: ServiceError) -> Response:
