@@ -90,7 +90,7 @@ def run(port: int, request: bytes, connections: int, seconds: float) -> Load:
             buffers[number] = b""
             now = time.perf_counter()
             latencies.append((now - sent.pop(number)) * 1000)
-            errors += not data.startswith(b"HTTP/1.1 200") or b"x-amz-function-error" in data.lower()
+            errors += not data.startswith((b"HTTP/1.1 200", b"HTTP/1.1 202")) or b"x-amz-function-error" in data.lower()
             if now - begun < seconds:
                 sent[number] = now
                 socks[number].sendall(request)

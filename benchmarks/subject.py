@@ -42,6 +42,10 @@ FUNCTIONS: Mapping[str, tuple[str, str]] = {
         "export const handler = async (event) => { console.log('event', event); return event; };\n",
     ),
     "slow": ("python", "import time\ndef handler(event, context):\n    time.sleep(event)\n"),
+    "late": (
+        "python",
+        "import time\ndef handler(event, context):\n    print('late', time.time() - (event or 0))\n",
+    ),
     "size": ("python", "def handler(event, context):\n    return len(event['data'])\n"),
 }
 FILES = {"python": "app.py", "node": "app.mjs"}
@@ -79,7 +83,7 @@ class UnsupportedError(Exception):
 
 def first_event(function: str) -> object:
     """An event that costs one of FUNCTIONS nothing."""
-    return 0 if function == "slow" else {"data": ""}
+    return 0 if function in ("slow", "late") else {"data": ""}
 
 
 def invocation_path(function: str) -> str:

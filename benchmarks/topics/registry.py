@@ -7,7 +7,7 @@ from dataclasses import dataclass
 
 from subject import Lambent, Subject
 from table import Row
-from topics import Options, cold, floor, mixed, warm
+from topics import Options, asynchronous, cold, floor, mixed, warm
 
 
 @dataclass(frozen=True)
@@ -24,5 +24,6 @@ TOPICS: Mapping[str, Topic] = {
     "warm": Topic(warm.measure, warm.measure),
     "mixed": Topic(mixed.measure),
     "cold": Topic(cold.measure),
+    "asynchronous": Topic(asynchronous.measure),
 }
 """By the name on the command line."""

@@ -1,0 +1,112 @@
+"""Asynchronous invocations: how many are accepted, how soon they start, and what one costs with many waiting."""
+
+from __future__ import annotations
+
+import json
+import os
+import re
+import time
+import urllib.request
+from collections.abc import Iterator
+
+import load
+from subject import Lambent
+from table import Figure, Row
+from topics import Options
+
+CALLERS = (1, 8, 64)
+ACCEPTED_GOAL = 5_000
+START_P50_GOAL_MS = 5.0
+BACKLOGS = (10, 10_000)
+FURTHER_BACKLOG = "LAMBENT_BENCH_BACKLOG"  # 1000000: takes some minutes
+
+
+def measure(subject: Lambent, options: Options) -> Iterator[Row]:
+    subject.deploy("slow")
+    subject.deploy("late")
+    functions = subject.client("lambda")
+    yield _starts(subject, options)
+    functions.put_function_concurrency(FunctionName="slow", ReservedConcurrentExecutions=1)
+    _send(subject, "slow", 800)  # occupies the function: what comes now waits
+    time.sleep(1)
+    for callers in CALLERS:
+        yield _accepted(subject, "slow", callers, options.seconds)
+    further = os.environ.get(FURTHER_BACKLOG)
+    for backlog in (*BACKLOGS, *([int(further)] if further else [])):
+        yield _with_backlog(subject, backlog)
+
+
+def _event_request(subject: Lambent, function: str, event: object) -> bytes:
+    path = f"/2015-03-31/functions/{function}/invocations"
+    return subject.signed("POST", path, json.dumps(event).encode(), {"X-Amz-Invocation-Type": "Event"})
+
+
+def _send(subject: Lambent, function: str, event: object) -> None:
+    subject.call(_event_request(subject, function, event))
+
+
+def _accepted(subject: Lambent, function: str, callers: int, seconds: float) -> Row:
+    request = _event_request(subject, function, 0)
+    load.run(subject.port, request, callers, min(1.0, seconds))
+    before = subject.cpu_ms() or 0.0
+    outcome = load.run(subject.port, request, callers, seconds)
+    cpu_us = ((subject.cpu_ms() or 0.0) - before) * 1000 / max(1, outcome.requests)
+    figures = (
+        Figure("", outcome.per_second, "/s", ACCEPTED_GOAL if callers == 64 else None),
+        Figure("p50", outcome.percentile(0.5), "ms"),
+        Figure("p99", outcome.percentile(0.99), "ms"),
+        Figure("server CPU", cpu_us, "µs"),
+    )
+    note = f"{outcome.errors} errors" if outcome.errors else ""
+    return Row(f"events accepted durably, {callers} caller{'s' if callers > 1 else ''}", figures, note=note)
+
+
+def _starts(subject: Lambent, options: Options) -> Row:
+    """From the request to the function's first line, one at a time, warm."""
+    for _ in range(options.repeat * 5):
+        _send(subject, "late", time.time())
+        time.sleep(0.02)
+    time.sleep(1)
+    events = subject.client("logs").filter_log_events(logGroupName="/aws/lambda/late", filterPattern="late")["events"]
+    times = sorted(1000 * float(found[1]) for event in events if (found := re.search(r"late ([0-9.]+)", event["message"])))
+    figures = (
+        Figure("p50", times[len(times) // 2], "ms", START_P50_GOAL_MS),
+        Figure("p99", times[int(len(times) * 0.99)], "ms"),
+    )
+    return Row("from an event's request to its start, warm", figures)
+
+
+def _with_backlog(subject: Lambent, backlog: int) -> Row:
+    """What accepting, and then running, one event costs with that many of the function waiting."""
+    functions = subject.client("lambda")
+    name = f"backlog-{backlog}"
+    subject.call(subject.create_request("slow", name))
+    functions.get_waiter("function_active_v2").wait(FunctionName=name, WaiterConfig={"Delay": 1})
+    functions.put_function_concurrency(FunctionName=name, ReservedConcurrentExecutions=1)
+    _send(subject, name, 800)
+    time.sleep(1)
+    request = _event_request(subject, name, 0)
+    while (waiting := _waiting(subject, name)) < backlog:
+        load.run(subject.port, request, 16, min(30.0, max(0.05, (backlog - waiting) / 8_000)))
+    before = subject.cpu_ms() or 0.0
+    accepted = load.run(subject.port, request, 16, 1.0).requests
+    accept_us = ((subject.cpu_ms() or 0.0) - before) * 1000 / max(1, accepted)
+    functions.delete_function_concurrency(FunctionName=name)
+    time.sleep(12)  # the pause after throttles is over, environments are there
+    begun, before, first = time.perf_counter(), subject.cpu_ms() or 0.0, _waiting(subject, name)
+    while _waiting(subject, name) > max(1, first - 5_000) and time.perf_counter() - begun < 5:
+        time.sleep(0.2)
+    ran, elapsed = first - _waiting(subject, name), time.perf_counter() - begun
+    run_us = ((subject.cpu_ms() or 0.0) - before) * 1000 / max(1, ran)
+    functions.delete_function(FunctionName=name)
+    figures = [Figure("accepting", accept_us, "µs")]
+    if ran > 500:
+        figures += [Figure("running", run_us, "µs"), Figure("", ran / elapsed, "/s")]
+    return Row(f"server CPU of an event with {backlog:,} waiting", tuple(figures))
+
+
+def _waiting(subject: Lambent, name: str) -> int:
+    with urllib.request.urlopen(f"{subject.server.url}/metrics", timeout=30) as answer:
+        text = answer.read().decode()
+    found = re.search(rf'lambent_function_async_events{{[^}}]*function="{name}"}} (\d+)', text)
+    return int(found[1]) if found else 0
