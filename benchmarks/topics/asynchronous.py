@@ -68,7 +68,9 @@ def _starts(subject: Lambent, options: Options) -> Row:
         time.sleep(0.02)
     time.sleep(1)
     events = subject.client("logs").filter_log_events(logGroupName="/aws/lambda/late", filterPattern="late")["events"]
-    times = sorted(1000 * float(found[1]) for event in events if (found := re.search(r"late ([0-9.]+)", event["message"])))
+    times = sorted(
+        1000 * float(found[1]) for event in events if (found := re.search(r"late ([0-9.]+)", event["message"]))
+    )
     figures = (
         Figure("p50", times[len(times) // 2], "ms", START_P50_GOAL_MS),
         Figure("p99", times[int(len(times) * 0.99)], "ms"),

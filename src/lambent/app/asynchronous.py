@@ -41,14 +41,6 @@ class Asynchronous:
         await self.dispatcher.consumers.close()
         await self.outbox.consumers.close()
 
-    async def is_idle(self) -> bool:
-        """See `model.activity.Activity`: no event is due or runs, no record is due or being sent."""
-        return await self.dispatcher.consumers.is_idle() and await self.outbox.consumers.is_idle()
-
-    def is_empty(self) -> bool:
-        """See `model.activity.Activity`: there is no event and no record."""
-        return self.dispatcher.consumers.is_empty() and self.outbox.consumers.is_empty()
-
 
 def make_asynchronous(stage: Stage, storage: Storage, functions: Functions, calls: Calls, url: str) -> Asynchronous:
     """`url`: of this server's own endpoint."""
@@ -63,4 +55,6 @@ def make_asynchronous(stage: Stage, storage: Storage, functions: Functions, call
     acceptance = Acceptance(directory, tracing, queues, dispatcher.consumers.ensure, metrics)
     made = Asynchronous(acceptance, dispatcher, outbox, Backlogs(queues, clock), metrics)
     stage.stack.push_async_callback(made.close)
+    for part in (dispatcher.consumers, outbox.consumers):
+        stage.activities.add(part)
     return made

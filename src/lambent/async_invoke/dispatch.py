@@ -56,7 +56,7 @@ class Dispatcher:
         self._observer = observer
         self._slots = asyncio.Semaphore(AT_ONCE)
         self._stopping = False
-        self.consumers = Consumers(queues, QUEUE_PREFIX, self._consumer)
+        self.consumers = Consumers(queues, QUEUE_PREFIX, "event queue", self._consumer)
 
     async def stop_taking(self) -> None:
         """Start nothing more; what runs goes on."""

@@ -54,13 +54,26 @@ class Consumer:
     ) -> None:
         self.queue = queue
         self.in_flight: set[asyncio.Task[None]] = set()
-        self.is_paused = False
+        self.paused_until: float | None = None
         self._queues = queues
         self._handle = handle
         self._pace = pace
         self._clock = clock
         self._slots = slots
         self._ended = asyncio.Event()
+
+    @property
+    def is_idle(self) -> bool:
+        """Does it wait for what comes, or for a later time?"""
+        return not self.in_flight and (self.paused_until is not None or self._queues.is_resting(self.queue))
+
+    @property
+    def next_due(self) -> float | None:
+        """When it goes on by itself."""
+        due = self.paused_until or self._queues.next_due(self.queue)
+        if due is None or due - self._clock.now() > LEASE_S / 2:  # the end of a lease of ours
+            return None
+        return due
 
     async def run(self) -> None:
         """Until the queue is empty."""
@@ -90,11 +103,11 @@ class Consumer:
             await self._ended.wait()
 
     async def _pause(self, seconds: float) -> None:
-        self.is_paused = True
+        self.paused_until = self._clock.now() + seconds
         try:
             await self._clock.sleep(seconds)
         finally:
-            self.is_paused = False
+            self.paused_until = None
 
     def _start(self, message: Message) -> None:
         task = asyncio.create_task(self._supervised(message), name=f"handle a message of {self.queue}")
@@ -120,10 +133,11 @@ class Consumer:
 class Consumers:
     """Those of all queues whose name begins with a prefix. `make` makes the one of a queue.
 
-    Implements `model.activity.Activity`.
+    Implements `model.idle.Activity`.
     """
 
-    def __init__(self, queues: Queues, prefix: str, make: Callable[[str], Consumer]) -> None:
+    def __init__(self, queues: Queues, prefix: str, name: str, make: Callable[[str], Consumer]) -> None:
+        self.name = name
         self._queues = queues
         self._prefix = prefix
         self._make = make
@@ -148,16 +162,20 @@ class Consumers:
         """How many messages are handled now."""
         return sum(len(consumer.in_flight) for consumer, _ in self._running.values())
 
-    async def is_idle(self) -> bool:
-        """See `model.activity.Activity`."""
-        for queue in self._queues.names(self._prefix):
-            statistics = await self._queues.statistics(queue)
-            if statistics.in_flight or (statistics.visible and not self._is_paused(queue)):
-                return False
-        return not self.in_flight
+    def is_idle(self) -> bool:
+        """See `model.idle.Activity`."""
+        if not all(consumer.is_idle for consumer, _ in self._running.values()):
+            return False
+        return all(queue in self._running for queue in self._queues.names(self._prefix))
 
+    def next_due(self) -> float | None:
+        """See `model.idle.Activity`."""
+        dues = (consumer.next_due for consumer, _ in self._running.values())
+        return min((due for due in dues if due is not None), default=None)
+
+    @property
     def is_empty(self) -> bool:
-        """See `model.activity.Activity`."""
+        """Does nothing wait, not even for a later time?"""
         return not self._queues.names(self._prefix)
 
     async def stop_taking(self) -> None:
@@ -176,10 +194,6 @@ class Consumers:
             task.cancel()
         await asyncio.gather(*handled, return_exceptions=True)
         self._running.clear()
-
-    def _is_paused(self, queue: str) -> bool:
-        found = self._running.get(queue)
-        return found is not None and found[0].is_paused
 
     async def _run(self, consumer: Consumer) -> None:
         try:

@@ -103,7 +103,7 @@ class Outbox:
         self._clock = clock
         self._observer = observer
         self._slots = asyncio.Semaphore(AT_ONCE)
-        self.consumers = Consumers(queues, QUEUE_PREFIX, self._consumer)
+        self.consumers = Consumers(queues, QUEUE_PREFIX, "deliveries", self._consumer)
 
     async def put(self, deliveries: Sequence[Delivery]) -> None:
         """Returns when they are on disk, all or none. Raises StoreError, StoreFullError."""

@@ -216,6 +216,15 @@ class Queues(Protocol):
         """Counts as of now."""
         ...
 
+    def is_resting(self, queue: str) -> bool:
+        """Does a receiver wait, and is nothing on its way to it? From memory."""
+        ...
+
+    def next_due(self, queue: str) -> float | None:
+        """When a waiting receiver will be woken by a delay or lease that ends, at the latest; in seconds since the
+        epoch. None: by none. From memory."""
+        ...
+
     def depth(self, queue: str) -> int:
         """How many messages the queue holds in all, from memory."""
         ...

@@ -202,6 +202,13 @@ class SqliteQueues:
         leased, delayed = out_of_sight.get(1, 0), out_of_sight.get(0, 0)
         return Statistics(max(self.depth(queue) - leased - delayed, 0), leased, delayed, oldest)
 
+    def is_resting(self, queue: str) -> bool:
+        return self._waiting.is_resting(queue)
+
+    def next_due(self, queue: str) -> float | None:
+        due_ms = self._waiting.next_due_ms(queue)
+        return None if due_ms is None else due_ms / 1000
+
     def depth(self, queue: str) -> int:
         return self._depths.get(queue, 0)
 

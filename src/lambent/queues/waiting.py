@@ -42,6 +42,11 @@ class Ticket:
         if self._bell is not None and not self._bell.done():
             self._bell.set_result(None)
 
+    @property
+    def is_waiting(self) -> bool:
+        """Does its holder wait, not rung?"""
+        return self._bell is not None and not self.is_rung
+
     async def wait(self, deadline: float | None) -> bool:
         """Until rung (True) or the deadline, a time of the event loop (False). Raises StoreClosedError."""
         if not self.is_rung:
@@ -93,6 +98,15 @@ class Waiting:
             if not ticket.is_rung:
                 ticket.ring()
                 return
+
+    def is_resting(self, queue: str) -> bool:
+        """Does somebody wait at the queue, and is nobody about to look?"""
+        line = self._lines.get(queue)
+        return bool(line) and all(ticket.is_waiting for ticket in line)
+
+    def next_due_ms(self, queue: str) -> int | None:
+        """When its receivers will be woken at the latest; None: not by time."""
+        return self._earliest.get(queue)
 
     def expect(self, queue: str, due_ms: int) -> None:
         """Something in the queue becomes due then."""

@@ -201,9 +201,8 @@ class World:
     async def settle(self) -> None:
         """Until nothing is left to do at this time."""
         async with asyncio.timeout(20):
-            while not (await self.dispatcher.consumers.is_idle() and await self.outbox.consumers.is_idle()):
+            while not (self.dispatcher.consumers.is_idle() and self.outbox.consumers.is_idle()):
                 await asyncio.sleep(0.001)
-        await asyncio.sleep(0)
 
     async def run_for(self, seconds: float) -> None:
         """Go from deadline to deadline, settling at each."""
@@ -211,6 +210,8 @@ class World:
         await self.settle()
         while (deadline := self.clock.next_deadline) is not None and deadline <= end:
             self.clock.advance(max(0.0, deadline - self.clock.now()))
+            for _ in range(20):  # whoever was woken says that it is busy
+                await asyncio.sleep(0)
             await self.settle()
         self.clock.advance(max(0.0, end - self.clock.now()))
         await self.settle()
@@ -230,7 +231,7 @@ class World:
 
     @property
     def is_empty(self) -> bool:
-        return self.dispatcher.consumers.is_empty() and self.outbox.consumers.is_empty()
+        return self.dispatcher.consumers.is_empty and self.outbox.consumers.is_empty
 
 
 def function(name: str) -> FunctionId:

@@ -339,3 +339,29 @@ async def test_what_is_refused_at_once(world: Any, name: str, payload: bytes, er
     with pytest.raises(error):
         await world.acceptance.accept(reference, payload, RequestId("id"), None)
     assert world.is_empty
+
+
+async def test_it_tells_when_something_is_due_next(world: Any) -> None:
+    """What moves a development server's clock until all is done."""
+    parts = (world.dispatcher.consumers, world.outbox.consumers)
+
+    def next_due() -> float | None:
+        return min((due for part in parts if (due := part.next_due()) is not None), default=None)
+
+    await world.create("f", fail)
+    await world.configure("f", OnFailure=QUEUE)
+    world.refusals = [AwsUnreachableError("no answer")]
+    begin = world.clock.now()
+    await world.send("f")
+    assert not all(part.is_idle() for part in parts)
+    await world.settle()
+    stops = []
+    while (due := next_due()) is not None:
+        stops.append(due - begin)
+        world.clock.advance(due - world.clock.now())
+        for _ in range(20):
+            await asyncio.sleep(0)
+        await world.settle()
+    assert world.is_empty
+    assert len(world.records()) == 1
+    assert [round(stop) for stop in stops] == [60, 180, 181]
