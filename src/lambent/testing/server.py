@@ -16,6 +16,7 @@ import subprocess
 import sys
 import threading
 import time
+import urllib.error
 import urllib.request
 from collections.abc import Mapping
 from dataclasses import dataclass, field
@@ -36,6 +37,10 @@ ROLE = "arn:aws:iam::000000000000:role/test"
 
 class ServerFailedError(Exception):
     """The server did not start; the message is its log."""
+
+
+class ClockError(Exception):
+    """The server's clock was not moved; the message says why."""
 
 
 @dataclass(frozen=True, slots=True)
@@ -160,6 +165,30 @@ class RunningServer:
             answer["ResponseMetadata"]["RequestId"],
         )
 
+    def clock(self, action: str | None = None, **parameters: float) -> dict[str, Any]:
+        """Its clock, which `--dev` lets one move: what it shows, after doing `action` (see docs/reference/clock.md).
+
+        Raises ClockError when the server refuses.
+        """
+        body = None if action is None else json.dumps({"action": action, **parameters}).encode()
+        request = urllib.request.Request(self.url + "/_lambent/clock", body)  # noqa: S310 - our own
+        try:
+            with urllib.request.urlopen(request, timeout=600, context=self._trusted()) as response:  # noqa: S310
+                document: dict[str, Any] = json.load(response)
+                return document
+        except urllib.error.HTTPError as error:
+            with error:
+                raise ClockError(f"{error.code}: {error.read().decode('utf-8', 'replace')}") from None
+
+    def logs(self, name: str) -> list[str]:
+        """The messages in a function's default log group, in their order; none if it never ran."""
+        logs = self.client("logs")
+        pages = logs.get_paginator("filter_log_events").paginate(logGroupName=f"/aws/lambda/{name}")
+        try:
+            return [event["message"] for page in pages for event in page["events"]]
+        except logs.exceptions.ResourceNotFoundException:
+            return []
+
     def health(self) -> dict[str, Any]:
         """What it says of itself, once it has looked for runtimes."""
         while True:
@@ -190,8 +219,10 @@ class RunningServer:
             return False
 
     def _ask_health(self, timeout_s: float) -> dict[str, Any]:
-        trusted = ssl.create_default_context(cafile=self.authority) if self.authority is not None else None
         url = self.url + "/_lambent/health"
-        with urllib.request.urlopen(url, timeout=timeout_s, context=trusted) as response:  # noqa: S310
+        with urllib.request.urlopen(url, timeout=timeout_s, context=self._trusted()) as response:  # noqa: S310
             document: dict[str, Any] = json.load(response)
         return document
+
+    def _trusted(self) -> ssl.SSLContext | None:
+        return ssl.create_default_context(cafile=self.authority) if self.authority is not None else None

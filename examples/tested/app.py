@@ -1,0 +1,6 @@
+"""Greets whom the event names."""
+
+
+def handler(event, context):
+    print("greeting", event["name"])
+    return {"message": f"Hello, {event['name']}!"}
