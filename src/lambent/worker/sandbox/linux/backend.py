@@ -35,6 +35,12 @@ _PARTS = 0x3C00
 _SANDBOX_ID = re.compile(r"[A-Za-z0-9_-][A-Za-z0-9_.-]{0,127}")
 
 
+def host_ids(instance_id: str) -> range:
+    """The users of the host that the sandboxes of one server are."""
+    first = _FIRST_HOST_ID + zlib.crc32(instance_id.encode()) % _PARTS * _HOST_IDS
+    return range(first, first + _HOST_IDS)
+
+
 class LinuxBackend:
     """`SandboxBackend` on Linux system calls; needs root. `instance_id` names this server among others on the host,
     the same at every start: what an earlier run with that name left is removed. No two may run at once. `state_dir`:
@@ -47,8 +53,7 @@ class LinuxBackend:
         self._filter = b""
         self._spawners: dict[SandboxTemplate, asyncio.Task[SpawnerClient]] = {}
         self._sandboxes: dict[str, LinuxSandbox] = {}
-        first = _FIRST_HOST_ID + zlib.crc32(instance_id.encode()) % _PARTS * _HOST_IDS
-        self._host_ids = itertools.cycle(range(first, first + _HOST_IDS))
+        self._host_ids = itertools.cycle(host_ids(instance_id))
         self._host_ids_taken: dict[str, int] = {}
         self._hierarchy_fds: tuple[int, ...] = ()
         self._tmp_images: TmpImages | None = None

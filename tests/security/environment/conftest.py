@@ -1,0 +1,126 @@
+"""Hostile functions on a real server, deployed and invoked by its API, beside one that must not notice."""
+
+from __future__ import annotations
+
+import os
+import socket
+from collections.abc import Iterator
+from dataclasses import dataclass, field
+from pathlib import Path
+from typing import Any
+
+import pytest
+
+from lambent.packaging.build import zip_directory
+from lambent.testing.inventory import Inventory
+from lambent.testing.server import Invoked, RunningServer
+
+_CODE = Path(__file__).parents[1] / "hostile_code"
+
+
+@dataclass(frozen=True)
+class Isolation:
+    """A way to run a server that isolates. Every attempt is made under each of `ISOLATIONS`."""
+
+    name: str
+    arguments: tuple[str, ...] = ()
+    environ: dict[str, str] = field(default_factory=dict)
+
+
+ISOLATIONS = (Isolation("root"),)
+
+
+@dataclass
+class Arena:
+    """A server with a hostile function and its neighbour."""
+
+    server: RunningServer
+    package: bytes
+    before: dict[str, Any]
+    host: dict[str, Any]  # what attempts are told of the host
+    neighbour_credentials: dict[str, str]
+    _answers: dict[str, dict[str, Any]] = field(default_factory=dict)
+    _deployed: set[str] = field(default_factory=set)
+
+    def deploy(self, name: str, **settings: Any) -> str:
+        """A hostile function with an environment of its own, once."""
+        if name not in self._deployed:
+            self._deployed.add(name)
+            request = {"Handler": "hostile.attempts.handler", "Timeout": 30, "MemorySize": 256} | settings
+            self.server.deploy(name, self.package, **request)
+        return name
+
+    def attack(self, name: str, group: str, *attempts: str, **event: Any) -> Invoked:
+        return self.server.invoke(name, self.host | {"group": group, "attempts": list(attempts)} | event)
+
+    def answers(self, group: str) -> dict[str, Any]:
+        """What all attempts of a group came to, made in one invocation; the neighbour is looked at afterwards."""
+        if group not in self._answers:
+            invoked = self.attack(self.deploy("attacker"), group)
+            assert invoked.function_error is None, invoked
+            self._answers[group] = invoked.payload
+            self.check_neighbour()
+        return self._answers[group]
+
+    def ask_neighbour(self, **event: Any) -> dict[str, Any]:
+        invoked = self.server.invoke("neighbour", event)
+        assert invoked.function_error is None, invoked
+        answer: dict[str, Any] = invoked.payload
+        return answer
+
+    def check_neighbour(self) -> None:
+        """It lives, in the same process as before, and has everything that it had, and nothing more."""
+        assert self.ask_neighbour() == self.before
+
+
+def _host_addresses() -> list[str]:
+    """Of this host's interfaces, by the address that a route outwards would use; nothing is sent."""
+    with socket.socket(socket.AF_INET, socket.SOCK_DGRAM) as sock:
+        try:
+            sock.connect(("192.0.2.1", 9))
+        except OSError:
+            return []
+        return [str(sock.getsockname()[0])]
+
+
+@pytest.fixture(scope="session", params=ISOLATIONS, ids=lambda isolation: isolation.name)
+def isolation(request: pytest.FixtureRequest) -> Isolation:
+    chosen: Isolation = request.param
+    return chosen
+
+
+@pytest.fixture(scope="session")
+def arena(isolation: Isolation, tmp_path_factory: pytest.TempPathFactory) -> Iterator[Arena]:
+    directory = tmp_path_factory.mktemp("arena")
+    (directory / "secret").write_text("secret of the host")
+    (directory / "secret").chmod(0o644)
+    package = zip_directory(_CODE)
+    server = RunningServer(directory / "data", isolation.arguments, isolation.environ)
+    abstract = socket.socket(socket.AF_UNIX)
+    name = f"lambent-host-{os.getpid()}"
+    with abstract, socket.create_server(("127.0.0.1", 0)) as listener:
+        abstract.bind(f"\0{name}")
+        abstract.listen()
+        server.start()
+        try:
+            server.deploy("neighbour", package, Handler="hostile.neighbour.handler", Timeout=30)
+            invoked = server.invoke("neighbour", {"credentials": True}).payload
+            arena = Arena(server, package, server.invoke("neighbour", {}).payload, {}, invoked["credentials"])
+            credentials = invoked["credentials"]
+            secrets = [invoked["secret"], credentials["AWS_SECRET_ACCESS_KEY"], credentials["AWS_SESSION_TOKEN"]]
+            arena.host |= {
+                "secrets_reversed": [secret[::-1] for secret in secrets],
+                "host_pids": [server.pid, os.getpid()],
+                "host_secret": str(directory / "secret"),
+                "host_port": listener.getsockname()[1],
+                "host_addresses": _host_addresses(),
+                "server_port": server.port,
+                "abstract": name,
+                "shm_key": 0x6C616D63,
+                "sleep_s": str(300_000_000 + os.getpid()),
+            }
+            yield arena
+            arena.check_neighbour()
+        finally:
+            server.stop()
+    assert Inventory.of(server.data_dir).nothing, Inventory.of(server.data_dir)

@@ -1,0 +1,281 @@
+"""Attempts at the Runtime API and at the AWS endpoint inside, spoken by hand."""
+
+from __future__ import annotations
+
+import datetime as dt
+import hashlib
+import hmac
+import os
+import socket
+import time
+from typing import Any
+
+from hostile.attempts import attempt, outcome, until_refused
+
+_RUNTIME = "/2018-06-01/runtime/"
+_ENDPOINT = ("127.0.0.1", int(os.environ["AWS_ENDPOINT_URL"].rsplit(":", 1)[1]))
+_API = ("127.0.0.1", 9001)
+
+
+def _say(address: tuple[str, int], data: bytes, wait_s: float = 5.0) -> bytes:
+    """The first piece of the answer."""
+    with socket.create_connection(address, timeout=wait_s) as sock:
+        outcome(lambda: sock.sendall(data))
+        got = outcome(lambda: sock.recv(65536))
+        return got if isinstance(got, bytes) else str(got).encode()
+
+
+def _status(answer: bytes) -> str:
+    return answer.split(b" ")[1].decode() if answer.startswith(b"HTTP/") else answer.decode("latin-1")[:60]
+
+
+def _runtime(method: str, path: str, body: bytes = b"", *headers: str) -> str:
+    lines = [f"{method} {_RUNTIME}{path} HTTP/1.1", "Host: x", f"Content-Length: {len(body)}", *headers]
+    return _status(_say(_API, "\r\n".join(lines).encode() + b"\r\n\r\n" + body))
+
+
+@attempt
+def next_while_working(event: dict[str, Any]) -> Any:
+    return _runtime("GET", "invocation/next")
+
+
+@attempt
+def answer_for_another_request(event: dict[str, Any]) -> Any:
+    return _runtime("POST", "invocation/00000000-0000-4000-8000-000000000000/response", b'"mine"')
+
+
+@attempt
+def error_for_another_request(event: dict[str, Any]) -> Any:
+    return _runtime("POST", "invocation/00000000-0000-4000-8000-000000000000/error", b"{}")
+
+
+@attempt
+def request_ids_that_are_none(event: dict[str, Any]) -> Any:
+    own = event["request_id"]
+    ids = ("", "..", "../" + own, own.upper() + "x", own + "%00", "%2e%2e%2f" + own, own + "/response", "*", "x" * 9000)
+    return sorted({_runtime("POST", f"invocation/{name}/response", b'"mine"') for name in ids})
+
+
+@attempt
+def init_error_while_working(event: dict[str, Any]) -> Any:
+    return _runtime("POST", "init/error", b'{"errorType": "x"}')
+
+
+@attempt
+def other_paths(event: dict[str, Any]) -> Any:
+    paths = ("../../_lambent/health", "../../metrics", "exit", "extension/register", "../2020-01-01/extension/register")
+    return sorted({_runtime("GET", path) for path in paths})
+
+
+@attempt
+def huge_headers(event: dict[str, Any]) -> Any:
+    return [_runtime("GET", "invocation/next", b"", "X: " + "x" * 200_000), _runtime("GET", "x", b"", *["A: b"] * 5000)]
+
+
+@attempt
+def header_without_end(event: dict[str, Any]) -> Any:
+    with socket.create_connection(_API, timeout=5) as sock:
+        sock.sendall(b"GET / HTTP/1.1\r\nX: ")
+        return until_refused(lambda: sock.send(b"x" * 10_000), 1000)[0] < 1000
+
+
+@attempt
+def two_lengths(event: dict[str, Any]) -> Any:
+    return [
+        _status(_say(_API, b"POST / HTTP/1.1\r\nHost: x\r\nContent-Length: 3\r\nContent-Length: 30\r\n\r\nabc")),
+        _status(
+            _say(
+                _API, b"POST / HTTP/1.1\r\nHost: x\r\nContent-Length: 3\r\nTransfer-Encoding: chunked\r\n\r\n0\r\n\r\n"
+            )
+        ),
+        _status(_say(_API, b"POST / HTTP/1.1\r\nHost: x\r\nContent-Length: -1\r\n\r\n")),
+    ]
+
+
+@attempt
+def bad_chunks(event: dict[str, Any]) -> Any:
+    head = b"POST / HTTP/1.1\r\nHost: x\r\nTransfer-Encoding: chunked\r\n\r\n"
+    bodies = (b"zz\r\n", b"ffffffffffffffffff\r\n", b"-1\r\n", b"1\r\nab\r\n0\r\n\r\n")
+    return [_status(_say(_API, head + body)) for body in bodies]
+
+
+@attempt
+def response_too_large(event: dict[str, Any]) -> Any:
+    """By its announced length; for a request that is not ours, or it would end the invocation."""
+    return _runtime("POST", "invocation/x/response", b"", "Content-Length: 99999999")
+
+
+@attempt
+def response_too_large_in_chunks(event: dict[str, Any]) -> Any:
+    with socket.create_connection(_API, timeout=5) as sock:
+        sock.sendall(
+            f"POST {_RUNTIME}invocation/x/response HTTP/1.1\r\nHost: x\r\nTransfer-Encoding: chunked\r\n\r\n".encode()
+        )
+        piece = b"10000\r\n" + bytes(0x10000) + b"\r\n"
+        outcome(lambda: sock.sendall(piece * 120))
+        got = outcome(lambda: sock.recv(100))
+        return _status(got) if isinstance(got, bytes) else got
+
+
+@attempt
+def pipelined_without_reading(event: dict[str, Any]) -> Any:
+    request = f"GET {_RUNTIME}nothing HTTP/1.1\r\nHost: x\r\n\r\n".encode()
+    with socket.create_connection(_API, timeout=0.5) as sock:
+        return until_refused(lambda: sock.sendall(request * 1000), 2000)[0] < 2000
+
+
+@attempt
+def connections_to_the_runtime_api(event: dict[str, Any]) -> Any:
+    return _flood(_API)
+
+
+@attempt
+def connections_to_the_endpoint(event: dict[str, Any]) -> Any:
+    return _flood(_ENDPOINT)
+
+
+def _flood(address: tuple[str, int]) -> list[Any]:
+    """[connections that could be opened, of them not closed or refused again]."""
+    kept: list[socket.socket] = []
+
+    def connect() -> None:
+        kept.append(socket.create_connection(address, timeout=1))
+
+    opened = until_refused(connect, 900)[0]
+    time.sleep(0.2)
+    alive = 0
+    for sock in kept:
+        sock.setblocking(False)
+        alive += outcome(lambda sock=sock: sock.recv(10)) == "EAGAIN"  # type: ignore[misc]
+        sock.close()
+    return [opened, alive]
+
+
+@attempt
+def bodies_held_open(event: dict[str, Any]) -> Any:
+    """Almost 6 MB on each of 40 connections: how much is taken of it."""
+    head = f"POST {_RUNTIME}invocation/x/response HTTP/1.1\r\nHost: x\r\nContent-Length: 6000000\r\n\r\n".encode()
+    kept = [socket.create_connection(_API, timeout=1) for _ in range(40)]
+    block = bytes(500_000)
+    refused = 0
+    for sock in kept:
+        sock.sendall(head)
+        sent = until_refused(lambda sock=sock: sock.sendall(block), 11)  # type: ignore[misc]
+        sock.setblocking(False)
+        refused += sent[0] < 11 or outcome(lambda sock=sock: sock.recv(12)) == b"HTTP/1.1 503"  # type: ignore[misc]
+    for sock in kept:
+        sock.close()
+    return refused
+
+
+@attempt
+def redirect_the_runtime(event: dict[str, Any]) -> Any:
+    """Its variables are read once, before any code of ours."""
+    os.environ["AWS_LAMBDA_RUNTIME_API"] = "127.0.0.1:1"
+    os.environ["_HANDLER"] = "elsewhere.handler"
+    os.environ["AWS_LAMBDA_FUNCTION_NAME"] = "somebody-else"
+    return "done"
+
+
+@attempt
+def answer_twice(event: dict[str, Any]) -> Any:
+    """First by hand; what the handler returns comes second."""
+    return _runtime("POST", f"invocation/{event['request_id']}/response", b'"by hand"')
+
+
+@attempt
+def answer_and_ask_for_the_next(event: dict[str, Any]) -> Any:
+    """Steal the next event from the runtime proper."""
+    _runtime("POST", f"invocation/{event['request_id']}/response", b'"by hand"')
+    sock = socket.create_connection(_API, timeout=5)
+    sock.sendall(f"GET {_RUNTIME}invocation/next HTTP/1.1\r\nHost: x\r\n\r\n".encode())
+    time.sleep(0.3)
+    return "stolen"
+
+
+@attempt
+def error_type_of_any_kind(event: dict[str, Any]) -> Any:
+    kind = "X\tBilled Duration: 0 ms\tInit Duration: 0 ms"
+    return _runtime(
+        "POST", f"invocation/{event['request_id']}/error", b"not json", f"Lambda-Runtime-Function-Error-Type: {kind}"
+    )
+
+
+def _signed(credentials: dict[str, str], service: str, body: bytes, target: str) -> bytes:
+    now = dt.datetime.now(dt.UTC).strftime("%Y%m%dT%H%M%SZ")
+    scope = f"{now[:8]}/us-east-1/{service}/aws4_request"
+    headers = {
+        "host": "x",
+        "x-amz-date": now,
+        "x-amz-security-token": credentials["AWS_SESSION_TOKEN"],
+        "x-amz-target": target,
+    }
+    names = ";".join(sorted(headers))
+    fields = "".join(f"{name}:{headers[name]}\n" for name in sorted(headers))
+    canonical = f"POST\n/\n\n{fields}\n{names}\n{hashlib.sha256(body).hexdigest()}"
+    text = f"AWS4-HMAC-SHA256\n{now}\n{scope}\n{hashlib.sha256(canonical.encode()).hexdigest()}"
+    key = ("AWS4" + credentials["AWS_SECRET_ACCESS_KEY"]).encode()
+    for part in (now[:8], "us-east-1", service, "aws4_request"):
+        key = hmac.new(key, part.encode(), hashlib.sha256).digest()
+    signature = hmac.new(key, text.encode(), hashlib.sha256).hexdigest()
+    given = f"AWS4-HMAC-SHA256 Credential={credentials['AWS_ACCESS_KEY_ID']}/{scope}, SignedHeaders={names}, "
+    given += f"Signature={signature}"
+    lines = ["POST / HTTP/1.1", f"Authorization: {given}", *(f"{name}: {value}" for name, value in headers.items())]
+    lines += ["Content-Type: application/x-amz-json-1.1", f"Content-Length: {len(body)}"]
+    return "\r\n".join(lines).encode() + b"\r\n\r\n" + body
+
+
+def _describe_groups(credentials: dict[str, str]) -> str:
+    return _status(_say(_ENDPOINT, _signed(credentials, "logs", b"{}", "Logs_20140328.DescribeLogGroups")))
+
+
+@attempt
+def own_credentials(event: dict[str, Any]) -> Any:
+    """Not an attack: that these work shows that the ones below are refused for what they are."""
+    return _describe_groups(dict(os.environ))
+
+
+@attempt
+def credentials_of_a_neighbour(event: dict[str, Any]) -> Any:
+    return _describe_groups(event["neighbour_credentials"])
+
+
+@attempt
+def token_of_a_neighbour_with_own_key(event: dict[str, Any]) -> Any:
+    return _describe_groups(
+        dict(os.environ) | {"AWS_SESSION_TOKEN": event["neighbour_credentials"]["AWS_SESSION_TOKEN"]}
+    )
+
+
+@attempt
+def invented_credentials(event: dict[str, Any]) -> Any:
+    invented = {"AWS_ACCESS_KEY_ID": "AKIAIOSFODNN7EXAMPLE", "AWS_SECRET_ACCESS_KEY": "x", "AWS_SESSION_TOKEN": "x"}
+    return _describe_groups(invented)
+
+
+@attempt
+def changed_token(event: dict[str, Any]) -> Any:
+    token = os.environ["AWS_SESSION_TOKEN"]
+    changed = token[: len(token) // 2] + ("A" if token[len(token) // 2] != "A" else "B") + token[len(token) // 2 + 1 :]
+    return _describe_groups(dict(os.environ) | {"AWS_SESSION_TOKEN": changed})
+
+
+@attempt
+def no_credentials(event: dict[str, Any]) -> Any:
+    return _status(_say(_ENDPOINT, b"GET /2015-03-31/functions HTTP/1.1\r\nHost: x\r\n\r\n"))
+
+
+@attempt
+def pages_of_the_server(event: dict[str, Any]) -> Any:
+    """Health, metrics of all functions, costs, code: nothing of it is served inside."""
+    paths = ("/_lambent/health", "/_localstack/health", "/metrics", "/_lambent/cost", "/_lambent/code/x/y.zip")
+    return sorted(
+        {_status(_say(_ENDPOINT, f"GET {path} HTTP/1.1\r\nHost: localhost\r\n\r\n".encode())) for path in paths}
+    )
+
+
+@attempt
+def slow_request_to_the_endpoint(event: dict[str, Any]) -> Any:
+    """Left unfinished; whoever comes after is served."""
+    socket.create_connection(_ENDPOINT).sendall(b"POST / HTTP/1.1\r\nContent-Length: 1000\r\n\r\nx")
+    return _describe_groups(dict(os.environ))
