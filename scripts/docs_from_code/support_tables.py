@@ -18,6 +18,8 @@ from lambent.services.lambda_ import operations as lambda_
 from lambent.services.lambda_ import support as lambda_support
 from lambent.services.logs import operations as logs
 from lambent.services.logs import support as logs_support
+from lambent.services.sqs import operations as sqs
+from lambent.services.sqs import support as sqs_support
 from lambent.services.sts import operations as sts
 from lambent.services.sts import support as sts_support
 
@@ -25,6 +27,7 @@ _TITLES = {
     "lambda": "AWS Lambda",
     "logs": "Amazon CloudWatch Logs",
     "cloudwatch": "Amazon CloudWatch",
+    "sqs": "Amazon SQS",
     "iam": "AWS IAM",
     "sts": "AWS STS",
 }
@@ -32,6 +35,7 @@ _SUPPORT: dict[str, Support] = {
     "lambda": lambda_support.SUPPORT,
     "logs": logs_support.SUPPORT,
     "cloudwatch": cloudwatch_support.SUPPORT,
+    "sqs": sqs_support.SUPPORT,
     "iam": iam_support.SUPPORT,
     "sts": sts_support.SUPPORT,
 }
@@ -44,6 +48,7 @@ def _registered() -> dict[str, Operations]:
         "lambda": lambda_.operations(part, part, part, part),
         "logs": logs.operations(part, part, part),
         "cloudwatch": cloudwatch.operations(part),
+        "sqs": sqs.operations(part, part, part, part, part),
         "iam": iam.operations(part, part),
         "sts": sts.operations(part, part, part),
     }

@@ -18,6 +18,7 @@ from lambent.services.cloudwatch import access as cloudwatch_access
 from lambent.services.iam import access as iam_access
 from lambent.services.lambda_ import access as lambda_access
 from lambent.services.logs import access as logs_access
+from lambent.services.sqs import access as sqs_access
 from lambent.services.sts import access as sts_access
 
 
@@ -64,5 +65,6 @@ def _authoriser(stage: Stage, storage: Storage, entities: IamEntities, callers: 
         "cloudwatch": cloudwatch_access.RULES,
         "iam": iam_access.rules(entities),
         "sts": sts_access.RULES,
+        "sqs": sqs_access.RULES,
     }
     return Authoriser(Enforcer(callers, resources, audit), rules)

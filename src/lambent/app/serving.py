@@ -37,6 +37,11 @@ from lambent.services.logs.queries import event_pointer
 from lambent.services.reports.cost import COST_PATH, CostReport
 from lambent.services.reports.endpoint import Report, Reports
 from lambent.services.reports.prometheus import METRICS_PATH, PrometheusReport
+from lambent.services.sqs.directory import QueueDirectory
+from lambent.services.sqs.metrics import QueueMetrics
+from lambent.services.sqs.move_tasks import MoveTasks
+from lambent.services.sqs.operations import definition as sqs_service
+from lambent.services.sqs.upkeep import keep_queues
 from lambent.services.sts.operations import definition as sts_service
 from lambent.store.data_directory import DataDirectory
 
@@ -62,6 +67,7 @@ async def make_endpoint(
         lambda_service(functions.control_plane, functions.frontend, asynchronous.acceptance, downloads),
         logs_service(storage.logs, storage.documents, queries),
         cloudwatch_service(storage.metrics),
+        await _sqs(stage, storage),
         iam_service(identity.entities, identity.callers),
         sts_service(identity.entities, identity.sessions, identity.callers),
     ]
@@ -85,6 +91,19 @@ async def make_endpoint(
         | development,
         scheme="https" if speaks_tls(config) else "http",
     )
+
+
+async def _sqs(stage: Stage, storage: Storage) -> ServiceDefinition:
+    """SQS, and what it does without being asked."""
+    directory = QueueDirectory(storage.documents, stage.clock)
+    stage.stack.callback(directory.close)
+    metrics = QueueMetrics(stage.clock)
+    storage.metrics.add_source(metrics)
+    move_tasks = MoveTasks(directory, storage.queues, storage.documents, stage.clock)
+    await move_tasks.start()
+    stage.stack.push_async_callback(move_tasks.close)
+    stage.run_until_stopped(keep_queues(directory, storage.queues, metrics, stage.clock), "look after queues")
+    return sqs_service(directory, storage.queues, move_tasks, metrics, stage.clock)
 
 
 def speaks_tls(config: Config) -> bool:

@@ -63,6 +63,7 @@ class ServiceDirectory:
         action, version = fields.get("Action"), fields.get("Version")
         for service in self._services:
             model = service.model
-            if "query" in model.protocols and action in model.operations and version in (None, model.api_version):
+            speaks_query = any(protocol.name == "query" for protocol in service.protocols)
+            if speaks_query and action in model.operations and version in (None, model.api_version):
                 return service
         return None

@@ -133,6 +133,7 @@ class ServiceModel:
 
     def __init__(self, name: str, document: Traits) -> None:
         self.name = name
+        self._document = document
         self.metadata: Traits = document["metadata"]
         self._shapes: Mapping[str, Any] = document["shapes"]
         self.operations: dict[str, OperationModel] = {
@@ -153,6 +154,11 @@ class ServiceModel:
     def shape(self, name: str) -> Shape:
         return Shape(self._shapes, {"shape": name})
 
+    def overlaid(self, overlay: Traits) -> ServiceModel:
+        """The model with further traits of its metadata, operations and shapes, in the model's own form."""
+        parts = ("metadata", "operations", "shapes")
+        return ServiceModel(self.name, {part: _merged(self._document[part], overlay.get(part, {})) for part in parts})
+
     @functools.cached_property
     def _errors(self) -> dict[str, ErrorModel]:
         errors: dict[str, ErrorModel] = {}
@@ -166,6 +172,14 @@ class ServiceModel:
     def error(self, code: str) -> ErrorModel | None:
         """The error called `code` on the wire or by its shape's name."""
         return self._errors.get(code)
+
+
+def _merged(base: Traits, overlay: Traits) -> dict[str, Any]:
+    merged = dict(base)
+    for name, value in overlay.items():
+        known = merged.get(name)
+        merged[name] = _merged(known, value) if isinstance(known, Mapping) and isinstance(value, Mapping) else value
+    return merged
 
 
 def _model_file(service: str) -> Path:

@@ -5,6 +5,7 @@ from __future__ import annotations
 import functools
 from collections.abc import Mapping
 from dataclasses import dataclass, field
+from typing import Any
 
 from lambent.aws.context import Operation, Operations
 from lambent.aws.models import ServiceModel, load_service_model
@@ -43,7 +44,9 @@ class ServiceDefinition:
     `name` is botocore's. `overrides`: operation (or ANY_OPERATION) → constraints the service words or sets itself (see
     `validation.Overrides`). `body_limit` is for operations not in `body_limits`. `validation_code` is what this API
     calls a violated constraint, by default what its protocol does. `signing_name`, where it differs from `name`, is
-    the service in the credential scope and the first label of its host names.
+    the service in the credential scope and the first label of its host names. `checks_by_itself`: the model's
+    constraints are not checked before the handler, which words its own refusals. `supplement` is what the model lacks,
+    in the model's form; under "query" what the query protocol needs that the model speaks no longer.
     """
 
     name: str
@@ -53,6 +56,8 @@ class ServiceDefinition:
     body_limit: BodyLimit = BodyLimit(2 * MIB)
     validation_code: str | None = None
     signing_name: str | None = None
+    checks_by_itself: bool = False
+    supplement: Mapping[str, Any] | None = None
 
 
 @dataclass(frozen=True, slots=True)
@@ -77,12 +82,21 @@ class CompiledService:
 
     @functools.cached_property
     def model(self) -> ServiceModel:
-        return load_service_model(self.name)
+        model, supplement = load_service_model(self.name), self.definition.supplement
+        return model if supplement is None else model.overlaid(supplement)
+
+    @functools.cached_property
+    def _query_model(self) -> ServiceModel | None:
+        """The model of the query protocol where AWS's describes it no longer."""
+        supplement = self.definition.supplement
+        return self.model.overlaid(supplement["query"]) if supplement is not None and "query" in supplement else None
 
     @functools.cached_property
     def protocols(self) -> tuple[ServiceProtocol, ...]:
         """The service's protocols, of those we speak; the model's preferred one first."""
         spoken = tuple(PROTOCOLS[name](self.model) for name in self.model.protocols if name in PROTOCOLS)
+        if self._query_model is not None:
+            spoken += (PROTOCOLS["query"](self._query_model),)
         if not spoken:
             raise NotImplementedError(f"{self.name} speaks none of {', '.join(PROTOCOLS)}")
         return spoken
@@ -108,9 +122,10 @@ class CompiledService:
         if handler is None:
             text = f"Lambent does not offer {self.name}:{name} yet"
             raise ServiceError("NotImplementedException", text, status=501, members={"Type": None})
-        model = self.model.operations[name]
-        overrides = self.definition.overrides
-        validate = compile_validator(model.input, {**overrides.get(ANY_OPERATION, {}), **overrides.get(name, {})})
+        models = self._query_model if protocol.name == "query" else None
+        model = (models or self.model).operations[name]
+        overrides = {**self.definition.overrides.get(ANY_OPERATION, {}), **self.definition.overrides.get(name, {})}
+        validate = None if self.definition.checks_by_itself else compile_validator(model.input, overrides)
         return CompiledOperation(name, protocol.codec(model), validate, handler, model.unsigned)
 
     def validation_code(self, protocol: ServiceProtocol) -> str:

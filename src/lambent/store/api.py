@@ -41,6 +41,8 @@ FUNCTION_CODE_SIGNING: Final = "function_code_signing"  # account/region/name/$L
 EVENT_SOURCE_MAPPINGS: Final = "event_source_mappings"  # account/region/uuid
 LAYERS: Final = "layers"  # account/region/name → the number its next version gets; outlives its versions
 LAYER_VERSIONS: Final = "layer_versions"  # account/region/name/%010d
+SQS_QUEUES: Final = "sqs_queues"  # account/region/name → attributes and tags; messages are in the queue engine
+SQS_MOVE_TASKS: Final = "sqs_move_tasks"  # account/region/name/%015d of its start in ms → a message move task
 
 TABLES: Final = (
     FUNCTIONS,
@@ -65,6 +67,8 @@ TABLES: Final = (
     EVENT_SOURCE_MAPPINGS,
     LAYERS,
     LAYER_VERSIONS,
+    SQS_QUEUES,
+    SQS_MOVE_TASKS,
 )
 
 

@@ -16,6 +16,8 @@ from lambent.services.iam import operations as iam
 from lambent.services.iam.support import SUPPORT as IAM
 from lambent.services.logs import operations as logs
 from lambent.services.logs.support import SUPPORT as LOGS
+from lambent.services.sqs import operations as sqs
+from lambent.services.sqs.support import SUPPORT as SQS
 from lambent.services.sts import operations as sts
 from lambent.services.sts.support import SUPPORT as STS
 
@@ -24,6 +26,7 @@ SERVICES = {
     "logs": (LOGS, logs.operations(_PART, _PART, _PART)),
     "cloudwatch": (CLOUDWATCH, cloudwatch.operations(_PART)),
     "iam": (IAM, iam.operations(_PART, _PART)),
+    "sqs": (SQS, sqs.operations(_PART, _PART, _PART, _PART, _PART)),
     "sts": (STS, sts.operations(_PART, _PART, _PART)),
 }
 

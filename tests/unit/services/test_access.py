@@ -17,6 +17,7 @@ from lambent.model.ids import AccountId, Region, RequestId
 from lambent.services.iam import access as iam_access
 from lambent.services.lambda_.access import RULES as LAMBDA
 from lambent.services.logs.access import RULES as LOGS
+from lambent.services.sqs.access import RULES as SQS
 from lambent.services.sts.access import RULES as STS
 from lambent.testing.store import MemoryStore
 
@@ -52,9 +53,9 @@ def test_every_operation_of_lambda_has_a_rule_and_there_are_no_others() -> None:
     assert set(LAMBDA) == set(model.operation_names)
 
 
-@pytest.mark.parametrize("service", ["logs", "iam", "sts"])
+@pytest.mark.parametrize("service", ["logs", "iam", "sts", "sqs"])
 def test_rules_are_for_operations_that_exist(service: str) -> None:
-    rules = {"logs": LOGS, "sts": STS, "iam": iam_access.rules(None)}[service]  # type: ignore[arg-type]
+    rules = {"logs": LOGS, "sts": STS, "sqs": SQS, "iam": iam_access.rules(None)}[service]  # type: ignore[arg-type]
     model = botocore.session.get_session().get_service_model(service)
     assert set(rules) <= set(model.operation_names)
 

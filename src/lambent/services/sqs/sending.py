@@ -1,0 +1,163 @@
+"""SendMessage and SendMessageBatch."""
+
+from __future__ import annotations
+
+import hashlib
+from dataclasses import dataclass
+from typing import Any, Final
+
+from lambent.aws.context import Params, RequestContext
+from lambent.model.errors import ServiceError
+from lambent.model.ids import new_request_id
+from lambent.queues.api import NewMessage, Queues, Sent
+from lambent.services.sqs.attributes import DELAY_MAX_S, MESSAGE_MAX_BYTES
+from lambent.services.sqs.batches import check_entries, sort_out
+from lambent.services.sqs.directory import Queue, QueueDirectory
+from lambent.services.sqs.errors import invalid_parameter, invalid_value, missing_parameter
+from lambent.services.sqs.message_rules import (
+    check_body,
+    check_message_attributes,
+    check_system_attributes,
+    check_token,
+    md5,
+    md5_of_attributes,
+    size_of,
+)
+from lambent.services.sqs.metrics import QueueMetrics
+from lambent.services.sqs.stored_messages import Details, sequence_number
+
+_NOT_FOR_THIS_TYPE: Final = "The request include parameter that is not valid for this queue type"
+
+
+@dataclass(frozen=True, slots=True)
+class Prepared:
+    """A message ready for the engine, and what its sender is told."""
+
+    message: NewMessage
+    size: int
+    answer: dict[str, Any]
+
+
+class Sending:
+    """The operations that send."""
+
+    def __init__(self, directory: QueueDirectory, queues: Queues, metrics: QueueMetrics) -> None:
+        self._directory = directory
+        self._queues = queues
+        self._metrics = metrics
+
+    async def send_message(self, ctx: RequestContext, params: Params) -> Params:
+        """https://docs.aws.amazon.com/AWSSimpleQueueService/latest/APIReference/API_SendMessage.html"""
+        queue = await self._directory.named(ctx, params, shared_as="SendMessage")
+        prepared = prepare(queue, ctx, params)
+        [sent] = await self._queues.send([prepared.message])
+        self._metrics.sent(queue.id, prepared.size)
+        return _answer(queue, prepared, sent)
+
+    async def send_message_batch(self, ctx: RequestContext, params: Params) -> Params:
+        """https://docs.aws.amazon.com/AWSSimpleQueueService/latest/APIReference/API_SendMessageBatch.html"""
+        queue = await self._directory.named(ctx, params, shared_as="SendMessage")
+        entries = check_entries(params, "SendMessageBatchRequestEntry")
+        good, failed = sort_out(entries, lambda entry: prepare(queue, ctx, entry))
+        total = sum(prepared.size for _, prepared in good)
+        if total > MESSAGE_MAX_BYTES:
+            text = f"Batch requests cannot be longer than {MESSAGE_MAX_BYTES} bytes. You have sent {total} bytes."
+            raise ServiceError("BatchRequestTooLong", text)
+        sent = await self._queues.send([prepared.message for _, prepared in good]) if good else []
+        for _, prepared in good:
+            self._metrics.sent(queue.id, prepared.size)
+        successful = [
+            {"Id": entry_id, **_answer(queue, prepared, one)}
+            for (entry_id, prepared), one in zip(good, sent, strict=True)
+        ]
+        return {"Successful": successful, "Failed": failed}
+
+
+def prepare(queue: Queue, ctx: RequestContext, params: Params) -> Prepared:
+    """Check a message and make it ready. Raises what SQS answers for it."""
+    text = check_body(params.get("MessageBody"))
+    body = text.encode()
+    attributes: dict[str, Params] = params.get("MessageAttributes") or {}
+    system: dict[str, Params] = params.get("MessageSystemAttributes") or {}
+    check_message_attributes(attributes)
+    check_system_attributes(system)
+    size = size_of(body, attributes)
+    if size > queue.message_max_bytes:
+        raise invalid_parameter(
+            f"One or more parameters are invalid. Reason: Message must be shorter than {queue.message_max_bytes} bytes."
+        )
+    delay_s = _delay_s(queue, params)
+    group, deduplication = _group(queue, params), _deduplication(queue, params, body)
+    answer = {"MD5OfMessageBody": md5(body).hexdigest()}
+    if attributes:
+        answer["MD5OfMessageAttributes"] = md5_of_attributes(attributes)
+    if system:
+        answer["MD5OfMessageSystemAttributes"] = md5_of_attributes(system)
+    details = Details(
+        ctx.principal.user_id,
+        answer["MD5OfMessageBody"],
+        attributes,
+        system["AWSTraceHeader"]["StringValue"] if system else None,
+        group,
+        deduplication,
+    )
+    key = deduplication
+    if deduplication is not None and queue.attributes.get("DeduplicationScope") == "messageGroup":
+        key = f"{group}\n{deduplication}"
+    message = NewMessage(
+        queue.id.engine_name,
+        new_request_id(),
+        body,
+        details.to_bytes(),
+        delay_s,
+        group if queue.id.is_fifo else None,
+        key,
+    )
+    return Prepared(message, size, answer)
+
+
+def _answer(queue: Queue, prepared: Prepared, sent: Sent) -> Params:
+    answer = {**prepared.answer, "MessageId": sent.id}
+    if queue.id.is_fifo:
+        answer["SequenceNumber"] = sequence_number(sent.sequence)
+    return answer
+
+
+def _delay_s(queue: Queue, params: Params) -> int:
+    delay_s: int | None = params.get("DelaySeconds")
+    if delay_s is None:
+        return queue.delay_s
+    if not 0 <= delay_s <= DELAY_MAX_S:
+        raise invalid_value("DelaySeconds", delay_s, f"DelaySeconds must be >= 0 and <= {DELAY_MAX_S}.")
+    if queue.id.is_fifo:
+        if delay_s:
+            raise invalid_value("DelaySeconds", delay_s, f"{_NOT_FOR_THIS_TYPE}.")
+        return queue.delay_s
+    return delay_s
+
+
+def _group(queue: Queue, params: Params) -> str | None:
+    group: str | None = params.get("MessageGroupId")
+    if not group:
+        if queue.id.is_fifo:
+            raise missing_parameter("MessageGroupId")
+        return None
+    check_token("MessageGroupId", group)
+    return group
+
+
+def _deduplication(queue: Queue, params: Params, body: bytes) -> str | None:
+    token: str | None = params.get("MessageDeduplicationId")
+    if not queue.id.is_fifo:
+        if token:
+            raise invalid_value("MessageDeduplicationId", token[:200], f"{_NOT_FOR_THIS_TYPE}.")
+        return None
+    if token:
+        check_token("MessageDeduplicationId", token)
+        return token
+    if queue.attributes.get("ContentBasedDeduplication") != "true":
+        raise invalid_parameter(
+            "The queue should either have ContentBasedDeduplication enabled "
+            "or MessageDeduplicationId provided explicitly"
+        )
+    return hashlib.sha256(body).hexdigest()
