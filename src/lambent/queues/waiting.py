@@ -102,7 +102,7 @@ class Waiting:
     def is_resting(self, queue: str) -> bool:
         """Does somebody wait at the queue, and is nobody about to look?"""
         line = self._lines.get(queue)
-        return bool(line) and all(ticket.is_waiting for ticket in line)
+        return line is not None and all(ticket.is_waiting for ticket in line)
 
     def next_due_ms(self, queue: str) -> int | None:
         """When its receivers will be woken at the latest; None: not by time."""

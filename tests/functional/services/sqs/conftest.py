@@ -40,6 +40,9 @@ class OffsetClock:
     def now(self) -> float:
         return time.time() + self.offset_s
 
+    def monotonic(self) -> float:
+        return time.monotonic() + self.offset_s
+
     async def sleep(self, seconds: float) -> None:
         await asyncio.sleep(seconds)
 
