@@ -218,6 +218,7 @@ class LocalWorker:
                 listen=(RUNTIME_API_PORT, self._settings.endpoint_port),
                 telemetry_fd=TELEMETRY_FD,
                 init=runtime.needs_init,
+                fork=runtime.may_fork(spec.environment),
             ),
             identity=EnvironmentIdentity(spec.environment_id, spec.function, spec.credentials),
         )
@@ -287,4 +288,5 @@ def _template(name: str, runtime: Runtime, tree: Path, layers: Path | None) -> S
         name=name,
         binds=(*runtime.binds, Bind(tree, "/var/task"), *opt),
         directories=("/opt", *runtime.directories),
+        zygote=runtime.zygote,
     )

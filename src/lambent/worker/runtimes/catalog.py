@@ -17,7 +17,7 @@ from lambent.worker.runtimes import guest_files, search
 from lambent.worker.runtimes.identifiers import KNOWN, Language, RuntimeIdentifier
 from lambent.worker.runtimes.layout import RuntimesLayout
 from lambent.worker.runtimes.probe import Interpreter, Prober
-from lambent.worker.sandbox.api import Bind
+from lambent.worker.sandbox.api import Bind, Zygote
 
 # Where the bootstrap of a provided runtime is looked for, in AWS's order.
 PROVIDED_BOOTSTRAPS = ("/var/task/bootstrap", "/opt/bootstrap")
@@ -37,6 +37,11 @@ _COMMON_ENV = {
 }
 
 
+# Variables that a process looks at when it starts, by their beginnings: with one of them of its own, a function's
+# environments are executed. TZ is not among them: a fork can take up a new one.
+_START_VARIABLES = ("GLIBC_", "LANG", "LC_", "LD_", "LOCPATH", "MALLOC_", "OPENSSL_", "PYTHON", EXEC_WRAPPER)
+
+
 @dataclass(frozen=True)
 class Runtime:
     """A runtime that can be run here.
@@ -44,6 +49,7 @@ class Runtime:
     `binds` and `directories` go into the sandbox template, before the function's code and layers. `argv` starts the
     runtime (empty for provided runtimes: see `provided_argv`); `command` adds what depends on the function. `env` are
     the variables that depend on the runtime only; `sdk_dir` is where the SDK comes from, None when it is missing.
+    `zygote`: what environments may be forked from.
     """
 
     identifier: str
@@ -56,6 +62,7 @@ class Runtime:
     env: Mapping[str, str] = field(default_factory=dict)
     needs_init: bool = True
     sdk_dir: Path | None = None
+    zygote: Zygote | None = None
 
     @property
     def execution_env(self) -> str | None:
@@ -71,6 +78,13 @@ class Runtime:
     def version_hash(self) -> str:
         """The 64 hex digits at the end of the runtime version's ARN: another interpreter, another version."""
         return hashlib.sha256(f"{self.identifier}\n{self.interpreter_version}".encode()).hexdigest()
+
+    def may_fork(self, environment: Mapping[str, str]) -> bool:
+        """Whether environments of a function with these variables can be forks of the zygote, which was started with
+        those of the runtime."""
+        return self.zygote is not None and not any(
+            name.startswith(_START_VARIABLES) and value != self.env.get(name) for name, value in environment.items()
+        )
 
     def command(self, memory_mb: int, node_options: str = "") -> tuple[str, ...]:
         """`argv` for a function of `memory_mb`. Node.js gets heap limits below it, unless the function's NODE_OPTIONS
@@ -188,6 +202,8 @@ class RuntimeCatalog:
         else:
             prefix = Path(interpreter.prefix)
             prefix_binds = (Bind(prefix, "/var/lang"),)
+        argv = (f"/var/lang/bin/{name}", "-S", "/var/runtime/bootstrap.py")
+        env = {**_COMMON_ENV, "PYTHONPATH": "/var/runtime", "_LAMBENT_LAYERS": "/opt"}
         packages = Bind(sdk or guest_files.empty_directory(self.layout), f"/var/lang/lib/{name}/site-packages")
         guest = Bind(guest_files.python_guest(self.layout, interpreter), "/var/runtime")
         return Runtime(
@@ -197,9 +213,17 @@ class RuntimeCatalog:
             prefix=prefix,
             binds=(*prefix_binds, packages, guest),
             directories=("/opt",),
-            argv=(f"/var/lang/bin/{name}", "-S", "/var/runtime/bootstrap.py"),
-            env={**_COMMON_ENV, "PYTHONPATH": "/var/runtime", "_LAMBENT_LAYERS": "/opt"},
+            argv=argv,
+            env=env,
             sdk_dir=sdk,
+            zygote=Zygote(
+                name=known.name,
+                argv=argv,
+                env=tuple(env.items()),
+                binds=(*prefix_binds, packages, guest),
+                # What LD_LIBRARY_PATH names: the loader remembers which directories were not there.
+                directories=("/opt/lib", "/var/task/lib"),
+            ),
         )
 
     def _node(self, known: RuntimeIdentifier, interpreter: Interpreter) -> Runtime:

@@ -37,14 +37,33 @@ class Bind:
 
 
 @dataclass(frozen=True, slots=True)
+class Zygote:
+    """A program that is started once, ahead, as root and outside any sandbox, and that sandboxes are forked from.
+
+    `argv`, `env`, `binds` and `directories` are as a sandbox's; what they name must be at the same place, and the same,
+    in the template. It must not hold anything of whoever sandboxes are for. When it has loaded what it wants to, it
+    calls the fork server that its variable `_LAMBENT_ZYGOTE` names ("DIRECTORY MODULE ARGUMENT": the module's
+    `serve_zygote` takes the argument), which returns the environment variables of a sandbox in that sandbox.
+    """
+
+    name: str
+    argv: tuple[str, ...]
+    env: tuple[tuple[str, str], ...] = ()
+    binds: tuple[Bind, ...] = ()
+    directories: tuple[str, ...] = ()
+
+
+@dataclass(frozen=True, slots=True)
 class SandboxTemplate:
     """The file system that sandboxes launched from it see: the host's system directories (/usr and what belongs to
     it) read-only, `binds` (in order, read-only), a private /proc, /dev with the harmless devices, and /tmp, private
-    to each sandbox. `directories` exist, empty and read-only."""
+    to each sandbox. `directories` exist, empty and read-only. `zygote`: what sandboxes may be forked from, where the
+    backend can."""
 
     name: str
     binds: tuple[Bind, ...] = ()
     directories: tuple[str, ...] = ()
+    zygote: Zygote | None = None
 
 
 @dataclass(frozen=True, slots=True)
@@ -65,7 +84,8 @@ class SandboxSpec:
     `listen`: TCP ports on 127.0.0.1 *inside*, already listening when the program starts, whose listening sockets are
     handed out. `telemetry_fd`: descriptor number of the write end of the telemetry pipe inside, if the program wants
     one. `init`: put a small init as pid 1 before the program (for programs that do not reap orphans or that rely on
-    default signal actions, i.e. all but our own).
+    default signal actions, i.e. all but our own). `fork`: the program may be a fork of the template's zygote instead of
+    being executed, if that is quicker: the zygote must be as good as `argv` with this `env`.
     """
 
     sandbox_id: str
@@ -76,6 +96,7 @@ class SandboxSpec:
     listen: tuple[int, ...] = ()
     telemetry_fd: int | None = None
     init: bool = True
+    fork: bool = False
     hostname: str = "localhost"
 
 

@@ -12,6 +12,8 @@ from pathlib import Path
 
 from lambent.worker.sandbox.api import BackendReport, Sandbox, SandboxError, SandboxSpec, SandboxTemplate
 from lambent.worker.sandbox.linux import disk_image, probe, wire
+from lambent.worker.sandbox.linux.base_client import BaseClient
+from lambent.worker.sandbox.linux.bases import Bases
 from lambent.worker.sandbox.linux.cgroup_hierarchies import Hierarchy, find_hierarchies
 from lambent.worker.sandbox.linux.cgroups import Cgroups
 from lambent.worker.sandbox.linux.sandbox import LinuxSandbox
@@ -51,7 +53,9 @@ class LinuxBackend:
         self._cgroups = Cgroups(instance_id, _host_hierarchies(), memory_bytes)
         self._state_dir = state_dir
         self._filter = b""
-        self._spawners: dict[SandboxTemplate, asyncio.Task[SpawnerClient]] = {}
+        self._bases = Bases(self._template_message)
+        # By template, and whether its sandboxes are forks of a zygote.
+        self._spawners: dict[tuple[SandboxTemplate, bool], asyncio.Task[SpawnerClient]] = {}
         self._sandboxes: dict[str, LinuxSandbox] = {}
         self._host_ids = itertools.cycle(host_ids(instance_id))
         self._host_ids_taken: dict[str, int] = {}
@@ -80,28 +84,36 @@ class LinuxBackend:
         self._hierarchy_fds = tuple(os.open(base, os.O_RDONLY | os.O_DIRECTORY) for base in self._cgroups.bases)
         await self._start_tmp_images()
         self._running = True
+        self._bases.start()
 
     async def prepare(self, template: SandboxTemplate) -> None:
-        await self._spawner(template)
+        if template.zygote is not None:
+            await self._bases.prepare(template.zygote)
+        await self._spawner(template, fork=True)
 
     async def launch(self, template: SandboxTemplate, spec: SandboxSpec) -> Sandbox:
         _check(spec)
         if spec.sandbox_id in self._sandboxes:
             raise SandboxError(f"sandbox {spec.sandbox_id} is there already")
-        spawner = await self._spawner(template)
-        tmp = await self._tmp_images.take(spec.limits.tmp_bytes) if self._tmp_images is not None else None
+        spawner, fork = await self._spawner(template, fork=spec.fork)
+        ready = ReadyChannel()
         try:
-            sandbox, inside = self._make(spec, tmp)
+            ready.send_program(*_program(spec))
+            tmp = await self._tmp_images.take(spec.limits.tmp_bytes) if self._tmp_images is not None else None
+            try:
+                sandbox, inside = self._make(spec, tmp)
+            except BaseException:
+                if tmp is not None:
+                    await tmp.discard()
+                raise
         except BaseException:
-            if tmp is not None:
-                await tmp.discard()
+            ready.close()
             raise
         spawner.add(sandbox)
-        ready = ReadyChannel()
         try:
             descriptors = (inside[0], ready.theirs.fileno(), *inside[1:], *(() if tmp is None else (tmp.mount,)))
             try:
-                await spawner.launch(self._launch_message(spec, tmp), descriptors)
+                await spawner.launch(self._launch_message(spec, tmp, fork=fork), descriptors)
             finally:
                 ready.theirs.close()
                 for descriptor in inside:
@@ -120,15 +132,15 @@ class LinuxBackend:
         return sandbox
 
     async def release(self, template: SandboxTemplate) -> None:
-        task = self._spawners.pop(template, None)
-        if task is not None:
-            await _stop(task)
+        tasks = [task for fork in (False, True) if (task := self._spawners.pop((template, fork), None)) is not None]
+        await asyncio.gather(*(_stop(task) for task in tasks))
 
     async def close(self) -> None:
         self._running = False
         tasks = list(self._spawners.values())
         self._spawners.clear()
         await asyncio.gather(*(_stop(task) for task in tasks))
+        await self._bases.close()
         for sandbox in list(self._sandboxes.values()):  # of spawners that had died before
             sandbox.kill()
             await sandbox.wait()
@@ -153,19 +165,26 @@ class LinuxBackend:
         else:
             self._tmp_images = images
 
-    async def _spawner(self, template: SandboxTemplate) -> SpawnerClient:
-        """The template's spawner; starts it if there is none, or if it died."""
+    async def _spawner(self, template: SandboxTemplate, *, fork: bool) -> tuple[SpawnerClient, bool]:
+        """A spawner of the template, and whether sandboxes can be forks of it: started if there is none, or if it
+        died. `fork`: of the zygote, if that is ready."""
         if not self._running:
             raise SandboxError("the sandbox backend is not running")
-        task = self._spawners.get(template)
+        base = self._bases.base(template.zygote if fork else None)
+        key = (template, base.is_zygote)
+        task = self._spawners.get(key)
         if task is None or (task.done() and (task.cancelled() or task.exception() or not task.result().alive)):
-            task = self._spawners[template] = asyncio.create_task(self._start_spawner(template))
-        return await asyncio.shield(task)
+            task = self._spawners[key] = asyncio.create_task(self._start_spawner(template, base))
+        return await asyncio.shield(task), base.is_zygote
 
-    async def _start_spawner(self, template: SandboxTemplate) -> SpawnerClient:
+    async def _start_spawner(self, template: SandboxTemplate, base: BaseClient) -> SpawnerClient:
         spawner = SpawnerClient(template.name)
+        await spawner.start(base, self._template_message(template), self._hierarchy_fds)
+        return spawner
+
+    def _template_message(self, template: SandboxTemplate) -> wire.Template:
         born_in = [at for at, h in enumerate(self._cgroups.hierarchies) if h.version == 2]
-        message = wire.Template(
+        return wire.Template(
             attached_to=tuple(at for at, h in enumerate(self._cgroups.hierarchies) if h.version == 1),
             binds=tuple((str(bind.source.resolve()), bind.target) for bind in template.binds),
             born_in=born_in[0] if born_in else None,
@@ -176,8 +195,6 @@ class LinuxBackend:
             user=USER_ID,
             user_name=USER_NAME,
         )
-        await spawner.start(message, self._hierarchy_fds)
-        return spawner
 
     def _make(self, spec: SandboxSpec, tmp: TmpImage | None) -> tuple[LinuxSandbox, list[int]]:
         """The sandbox, without a process yet, and the descriptors to pass inside: output [, telemetry] [, status]."""
@@ -198,12 +215,11 @@ class LinuxBackend:
         self._sandboxes.pop(sandbox.sandbox_id, None)
         self._host_ids_taken.pop(sandbox.sandbox_id, None)
 
-    def _launch_message(self, spec: SandboxSpec, tmp: TmpImage | None) -> wire.Launch:
+    def _launch_message(self, spec: SandboxSpec, tmp: TmpImage | None, *, fork: bool) -> wire.Launch:
         return wire.Launch(
-            argv=tuple(os.fsencode(argument) for argument in spec.argv),
             cwd=spec.cwd,
             descriptors=spec.limits.descriptors,
-            env={os.fsencode(name): os.fsencode(value) for name, value in spec.env.items()},
+            fork=fork and spec.fork,
             host_id=self._host_ids_taken[spec.sandbox_id],
             hostname=spec.hostname,
             init=spec.init,
@@ -213,6 +229,11 @@ class LinuxBackend:
             telemetry_fd=spec.telemetry_fd,
             tmp_bytes=spec.limits.tmp_bytes if tmp is None else None,
         )
+
+
+def _program(spec: SandboxSpec) -> tuple[tuple[bytes, ...], dict[bytes, bytes]]:
+    argv = tuple(os.fsencode(argument) for argument in spec.argv)
+    return argv, {os.fsencode(name): os.fsencode(value) for name, value in spec.env.items()}
 
 
 async def _stop(task: asyncio.Task[SpawnerClient]) -> None:

@@ -1,9 +1,10 @@
 # pathlib costs too much to import:
 # ruff: noqa: PTH110
-"""From a freshly cloned process to the program of a sandbox: runs inside the new namespaces and never returns.
+"""From a freshly cloned process to the program of a sandbox: runs inside the new namespaces.
 
-Standard library only, and little of it. Everything is set up with the capabilities that the new user namespace gives;
-they are all dropped at the end, just before the program is executed.
+Standard library only, and little of it; valid for Python 3.8. Everything is set up with the capabilities that the new
+user namespace gives; they are all dropped at the end, before the program is executed. A sandbox that is a fork of a
+zygote executes none: `run` returns its environment variables there, and the zygote's program goes on with them.
 """
 
 from __future__ import annotations
@@ -54,19 +55,36 @@ class Descriptors:
         self.life = life  # hangs up when the spawner dies
 
 
-def run(template: wire.Template, launch: wire.Launch, descriptors: Descriptors, last_capability: int) -> NoReturn:
-    """Set up the sandbox and execute its program; on failure tell the server which step failed, and exit."""
+class Entry:
+    """What a new process needs to know to become a sandbox."""
+
+    __slots__ = ("descriptors", "last_capability", "launch", "template")
+
+    def __init__(
+        self, template: wire.Template, launch: wire.Launch, descriptors: Descriptors, last_capability: int
+    ) -> None:
+        self.template = template
+        self.launch = launch
+        self.descriptors = descriptors
+        self.last_capability = last_capability
+
+
+def run(entry: Entry) -> dict[bytes, bytes]:
+    """Set up the sandbox and execute its program. Returns only where there is none to execute: the environment
+    variables to go on with. On failure tells the server which step failed, and exits."""
+    entering = _Entering(entry)
+    env = None
     try:
-        entry = _Entry(template, launch, descriptors, last_capability)
-        try:
-            entry.run()
-        except OSError as error:
-            about = os.fsdecode(error.filename) if error.filename else ""
-            _report_failure(descriptors.ready, f"{entry.step}: {about}".rstrip(": "), error.errno or 0)
-        except BaseException as error:  # noqa: BLE001 - supervision point
-            _report_failure(descriptors.ready, f"{entry.step}: {error!r}", 0)
+        env = entering.run()
+    except OSError as error:
+        about = os.fsdecode(error.filename) if error.filename else ""
+        _report_failure(entry.descriptors.ready, f"{entering.step}: {about}".rstrip(": "), error.errno or 0)
+    except BaseException as error:  # noqa: BLE001 - supervision point
+        _report_failure(entry.descriptors.ready, f"{entering.step}: {error!r}", 0)
     finally:
-        os._exit(127)  # come what may, a cloned process never goes on as a spawner
+        if env is None:
+            os._exit(127)  # come what may, a cloned process never goes on as a spawner
+    return env
 
 
 def _report_failure(ready: int, step: str, number: int) -> None:
@@ -76,17 +94,15 @@ def _report_failure(ready: int, step: str, number: int) -> None:
         return  # the server does not listen any more: the launch was cancelled
 
 
-class _Entry:
-    def __init__(
-        self, template: wire.Template, launch: wire.Launch, descriptors: Descriptors, last_capability: int
-    ) -> None:
-        self.template = template
-        self.launch = launch
-        self.descriptors = descriptors
-        self.last_capability = last_capability
+class _Entering:
+    def __init__(self, entry: Entry) -> None:
+        self.template = entry.template
+        self.launch = entry.launch
+        self.descriptors = entry.descriptors
+        self.last_capability = entry.last_capability
         self.step = ""
 
-    def run(self) -> None:
+    def run(self) -> dict[bytes, bytes]:
         self.step = "prepare the process"
         _become_ordinary_process()
         self.step = "set up the network"
@@ -112,10 +128,45 @@ class _Entry:
         os.chdir(self.launch.cwd)
         self.step = "install the seccomp filter"
         syscalls.install_seccomp_filter(self.template.seccomp)
+        return self._fork() if self.launch.fork else self._execute()
+
+    def _execute(self) -> NoReturn:
+        argv, env = self._program()
         self.step = "execute"
         if self.launch.init:
-            self._stay_as_init()
-        os.execve(self.launch.argv[0], self.launch.argv, self.launch.env)  # noqa: S606 - that is the point
+            # `posix_spawn` copies no memory, which a fork would for half a millisecond.
+            self._stay_as_init(os.posix_spawn(argv[0], argv, env, setsid=True))
+        os.execve(argv[0], argv, env)  # noqa: S606 - that is the point
+
+    def _fork(self) -> dict[bytes, bytes]:
+        """Go on as a fork of the zygote, with the name and the descriptors of an executed program."""
+        if self.launch.init:
+            self.step = "fork"
+            program = os.fork()
+            if program:
+                self._stay_as_init(program)
+            os.setsid()
+        _, env = self._program()
+        self.step = "close descriptors"
+        first = _FIRST_FREE_DESCRIPTOR
+        telemetry = self.launch.telemetry_fd
+        if telemetry is not None:
+            syscalls.close_descriptors(first, telemetry - 1)
+            os.set_inheritable(telemetry, True)
+            first = telemetry + 1
+        syscalls.close_descriptors(first)  # among them `ready`: it runs
+        return env
+
+    def _program(self) -> tuple[tuple[bytes, ...], dict[bytes, bytes]]:
+        """What to run, from the server. It may come long after the sandbox was made."""
+        self.step = "wait for the program"
+        ready = socket(fileno=self.descriptors.ready)
+        message, _ = wire.receive(ready)
+        ready.detach()
+        if message is None:
+            os._exit(127)  # the server is gone, or does not want this sandbox any more
+        _, argv, env = message
+        return argv, env  # type: ignore[return-value]
 
     def _network(self) -> list[socket]:
         any_socket = socket(AF_INET, SOCK_STREAM)
@@ -173,13 +224,13 @@ class _Entry:
         os.setresuid(template.user, template.user, template.user)
         syscalls.drop_capabilities(self.last_capability)
         syscalls.prctl(syscalls.PR_SET_NO_NEW_PRIVS, 1)
-        syscalls.prctl(syscalls.PR_SET_DUMPABLE, 0)
+        # Where the program is executed, that makes it dumpable again.
+        syscalls.prctl(syscalls.PR_SET_DUMPABLE, int(launch.fork))
         syscalls.prctl(syscalls.PR_SET_PDEATHSIG, SIGKILL)  # the change of user has cleared it
 
-    def _stay_as_init(self) -> NoReturn:
-        """Start the program and stay as pid 1, which reaps what is orphaned and ends, and with it everything in the
-        sandbox, when the program ends. `posix_spawn` copies no memory, which a fork would for half a millisecond."""
-        program = os.posix_spawn(self.launch.argv[0], self.launch.argv, self.launch.env, setsid=True)
+    def _stay_as_init(self, program: int) -> NoReturn:
+        """Stay as pid 1, which reaps what is orphaned and ends, and with it everything in the sandbox, when the
+        program ends."""
         status_pipe = self.descriptors.status
         assert status_pipe is not None  # noqa: S101 - the server sends one whenever it asks for an init
         syscalls.close_descriptors(0, status_pipe - 1)  # among them `ready`: the program was executed

@@ -1,16 +1,15 @@
 """The spawner: a small single-threaded process per template that starts sandboxes and reaps them.
 
-Standard library only, and little of it (see `linux/__init__`). It is executed as a script of its own, with the socket
-to the server as its only argument, and lives until that socket ends; then it kills what it started.
+A fork of the base or of a zygote (see `base`). It lives until its socket to the server ends; then it kills what it
+started. Standard library only, and little of it; valid for Python 3.8.
 """
 
 from __future__ import annotations
 
 import errno
-import gc
 import os
 import select
-from _signal import SIG_IGN, SIGHUP, SIGINT, SIGKILL, SIGTERM, pidfd_send_signal, signal  # type: ignore[import-not-found]
+from _signal import SIGKILL  # type: ignore[import-not-found]
 from _socket import socket
 
 from lambent.worker.sandbox.linux import enter, rootfs, syscalls, wire
@@ -32,28 +31,41 @@ _OOM_SCORE_ADJUSTMENT = "500"
 _GONE = (errno.ENOENT, errno.EPIPE, errno.ECONNRESET)
 
 
-def main(control_fd: int) -> None:
-    """Build the template, then serve until the server closes the socket or dies."""
-    for number in (SIGINT, SIGHUP, SIGTERM):  # a Ctrl-C at the server's terminal is the server's business
-        signal(number, SIG_IGN)
-    syscalls.set_process_title(b"lambent-spawner")
-    os.umask(0o022)
-    os.setgroups([])
+class _InSandbox(BaseException):
+    """Raised in the process of a new sandbox: it leaves everything that was the spawner's behind."""
+
+    def __init__(self, entry: enter.Entry) -> None:
+        super().__init__()
+        self.entry = entry
+
+
+def run(control_fd: int, host_mounts: int | None) -> enter.Entry | None:
+    """Build the template, then serve until the server closes the socket or dies. Returns in the process of a new
+    sandbox, with what it needs to enter; and None at the end. `host_mounts`: the host's mount namespace, if this
+    process is in another one."""
+    if host_mounts is None:
+        syscalls.set_process_title(b"lambent-spawner")
+    else:  # its arguments stay: they are those of the runtime that it may be forked into
+        syscalls.set_process_name(b"lambent-spawner")
+        syscalls.setns(host_mounts, syscalls.CLONE_NEWNS)
+        os.close(host_mounts)
     control = socket(fileno=control_fd)
     message, hierarchies = wire.receive(control)
     if message is None:
-        return
+        return None
     fields: Any = message[1:]
     template = wire.Template(*fields)
     try:
         rootfs.build(template)
     except OSError as error:
-        wire.send(control, ("template_failed", rootfs.Step.now, error.errno or 0))
-        return
+        wire.send(control, ("failed", rootfs.Step.now, error.errno or 0))
+        return None
     wire.send(control, ("template_ready",))
-    gc.disable()  # a collection would touch, and so copy, every page that sandboxes share with us; we make no cycles
-    gc.freeze()
-    _Spawner(control, template, hierarchies).serve()
+    try:
+        _Spawner(control, template, hierarchies).serve()
+    except _InSandbox as there:
+        return there.entry
+    return None
 
 
 class _Spawner:
@@ -96,9 +108,8 @@ class _Spawner:
             self._sandboxes[pidfd] = (pid, launch.sandbox_id)
             self._poll.register(pidfd, select.POLLIN)
             self._tell(("launched", launch.sandbox_id, pid), (pidfd,))
-        finally:
-            for descriptor in descriptors:
-                os.close(descriptor)
+        for descriptor in descriptors:
+            os.close(descriptor)
         return True
 
     def _launch(self, launch: wire.Launch, received: tuple[int, ...]) -> tuple[int, int]:
@@ -109,24 +120,26 @@ class _Spawner:
         go_read, go_write = os.pipe()
         try:
             pid, pidfd = self._clone_as(launch.host_id, launch.sandbox_id)
-            if pid == 0:
-                os.close(go_write)
-                os.close(self._life_write)
-                self._control.close()
-                descriptors = enter.Descriptors(
-                    received[0], received[1], telemetry, status, tmp, go_read, self._life_read
-                )
-                enter.run(self._template, launch, descriptors, self._last_capability)
-            try:
-                self._admit(pid, launch)
-                os.write(go_write, b"g")
-            except OSError:
-                pidfd_send_signal(pidfd, SIGKILL)
-                os.waitpid(pid, 0)
-                os.close(pidfd)
-                raise
-        finally:
+        except OSError:
             os.close(go_read)
+            os.close(go_write)
+            raise
+        if pid == 0:
+            os.close(go_write)
+            os.close(self._life_write)
+            os.close(self._control.detach())
+            descriptors = enter.Descriptors(received[0], received[1], telemetry, status, tmp, go_read, self._life_read)
+            raise _InSandbox(enter.Entry(self._template, launch, descriptors, self._last_capability))
+        os.close(go_read)
+        try:
+            self._admit(pid, launch)
+            os.write(go_write, b"g")
+        except OSError:
+            syscalls.pidfd_send_signal(pidfd, SIGKILL)
+            os.waitpid(pid, 0)
+            os.close(pidfd)
+            raise
+        finally:
             os.close(go_write)
         return pid, pidfd
 
@@ -186,7 +199,7 @@ class _Spawner:
     def _end(self) -> None:
         """Kill every sandbox. The server removes their cgroups; when it is gone, we do."""
         for pidfd, (_, sandbox_id) in self._sandboxes.items():
-            pidfd_send_signal(pidfd, SIGKILL)
+            syscalls.pidfd_send_signal(pidfd, SIGKILL)
             self._thaw(sandbox_id)
         for pidfd, (_, sandbox_id) in list(self._sandboxes.items()):
             if not self._reap(pidfd):

@@ -1,30 +1,21 @@
-"""The server's end of a spawner: starts it, asks it for sandboxes, hears of their ends and of its own."""
+"""The server's end of a spawner: has it forked, asks it for sandboxes, hears of their ends and of its own."""
 
 from __future__ import annotations
 
 import asyncio
-import logging
-import os
 import socket
-import subprocess
-import sys
-from pathlib import Path
 from typing import Any
 
-import lambent
 from lambent.worker.sandbox.api import SandboxError
 from lambent.worker.sandbox.linux import wire
-from lambent.worker.sandbox.linux.sandbox import LinuxSandbox
-
-logger = logging.getLogger(__name__)
-
-_SOCKET_BUFFER_BYTES = 2 * wire.MAX_MESSAGE_BYTES
-_SO_SNDBUFFORCE = 32  # root may go beyond net.core.wmem_max; `socket` lacks the name
-_PROGRAM = (
-    "import sys; sys.path.append(sys.argv[1]); "
-    "from lambent.worker.sandbox.linux.spawner import main; main(int(sys.argv[2]))"
+from lambent.worker.sandbox.linux.base_client import BaseClient
+from lambent.worker.sandbox.linux.child_process import (
+    SO_SNDBUFFORCE,
+    SOCKET_BUFFER_BYTES,
+    ChildProcess,
+    describe,
 )
-_PACKAGE_ROOT = str(Path(lambent.__file__).parent.parent)
+from lambent.worker.sandbox.linux.sandbox import LinuxSandbox
 
 
 class SpawnerClient:
@@ -33,26 +24,20 @@ class SpawnerClient:
     def __init__(self, name: str) -> None:
         self._name = name
         self._loop = asyncio.get_running_loop()
-        self._channel, self._spawner_end = socket.socketpair(socket.AF_UNIX, socket.SOCK_SEQPACKET)
-        self._channel.setblocking(False)
-        self._channel.setsockopt(socket.SOL_SOCKET, _SO_SNDBUFFORCE, _SOCKET_BUFFER_BYTES)
-        self._sending = asyncio.Lock()
-        self._process: subprocess.Popen[bytes] | None = None
+        self._process = ChildProcess(f"the spawner of template {name}", self._handle, self._ended)
         self._ready: asyncio.Future[None] = self._loop.create_future()
         self._births: dict[str, asyncio.Future[None]] = {}
         self._sandboxes: dict[str, LinuxSandbox] = {}
-        self._gone: asyncio.Future[None] = self._loop.create_future()
 
     @property
     def alive(self) -> bool:
-        return not self._gone.done()
+        return self._process.alive
 
-    async def start(self, template: wire.Template, hierarchies: tuple[int, ...]) -> None:
-        """Start the process and have it build the template. Raises `SandboxError`; then the process is gone."""
-        self._start_process()
-        self._loop.add_reader(self._channel, self._readable)
+    async def start(self, base: BaseClient, template: wire.Template, hierarchies: tuple[int, ...]) -> None:
+        """Have it forked from `base` and build the template. Raises `SandboxError`; then the process is gone."""
         try:
-            await self._send(("template", *template.fields()), hierarchies)
+            await base.fork(("spawner",), self._process)
+            await self._process.send(("template", *template.fields()), hierarchies)
             await asyncio.shield(self._ready)
         except OSError as error:
             await self.stop()
@@ -60,19 +45,6 @@ class SpawnerClient:
         except BaseException:
             await self.stop()
             raise
-
-    def _start_process(self) -> None:
-        child_end = self._spawner_end
-        command = [sys.executable, "-I", "-S", "-X", "utf8", "-c", _PROGRAM, _PACKAGE_ROOT, str(child_end.fileno())]
-        with child_end:
-            self._process = subprocess.Popen(
-                command,
-                pass_fds=[child_end.fileno()],
-                env={},
-                cwd="/",
-                stdin=subprocess.DEVNULL,
-                stdout=subprocess.DEVNULL,
-            )
 
     def add(self, sandbox: LinuxSandbox) -> None:
         """Hear of the end of `sandbox` from now on."""
@@ -83,7 +55,7 @@ class SpawnerClient:
         was, its end is reported to the sandbox, whatever happens here."""
         birth = self._births[launch.sandbox_id] = self._loop.create_future()
         try:
-            await self._send(("launch", *launch.fields()), descriptors)
+            await self._process.send(("launch", *launch.fields()), descriptors)
         except OSError as error:
             del self._births[launch.sandbox_id]
             if sandbox := self._sandboxes.pop(launch.sandbox_id, None):
@@ -94,61 +66,20 @@ class SpawnerClient:
         finally:
             self._births.pop(launch.sandbox_id, None)
 
-    async def _send(self, message: tuple[object, ...], descriptors: tuple[int, ...]) -> None:
-        async with self._sending:
-            while True:
-                if not self.alive:
-                    raise BrokenPipeError("it died")
-                try:
-                    return wire.send(self._channel, message, descriptors)
-                except BlockingIOError:
-                    await self._writable()
-
-    async def _writable(self) -> None:
-        """Wait until the spawner has taken some messages off its queue."""
-        writable = asyncio.Event()
-        waiter = self._loop.create_task(writable.wait())
-        self._loop.add_writer(self._channel, writable.set)
-        try:
-            await asyncio.wait((waiter, self._gone), return_when=asyncio.FIRST_COMPLETED)
-        finally:
-            waiter.cancel()
-            if self.alive:
-                self._loop.remove_writer(self._channel)
-
     async def stop(self) -> None:
         """End the spawner and its sandboxes; returns when all of them are gone."""
-        if self._process is None:
-            self._channel.close()
-            self._spawner_end.close()
-            return
         sandboxes = list(self._sandboxes.values())
         for sandbox in sandboxes:
             sandbox.kill()
-        if self.alive:
-            self._channel.shutdown(socket.SHUT_WR)
-        await asyncio.shield(self._gone)
+        await self._process.stop()
         for sandbox in sandboxes:
             await sandbox.wait()
-
-    def _readable(self) -> None:
-        while True:
-            try:
-                message, descriptors = wire.receive(self._channel)
-            except BlockingIOError:
-                return
-            except ConnectionResetError:
-                message, descriptors = None, ()
-            if message is None:
-                self._ended()
-                return
-            self._handle(message, descriptors)
 
     def _handle(self, message: tuple[Any, ...], descriptors: tuple[int, ...]) -> None:
         match message:
             case ("template_ready",):
                 self._ready.set_result(None)
-            case ("template_failed", step, number):
+            case ("failed", step, number):
                 self._ready.set_exception(SandboxError(f"template {self._name}: {describe(step, number)}"))
             case ("launched", sandbox_id, _):
                 self._sandboxes[sandbox_id].born(descriptors[0])
@@ -163,21 +94,14 @@ class SpawnerClient:
             case _:
                 raise AssertionError(f"unknown message {message[0]!r} from a spawner")
 
-    def _ended(self) -> None:
-        """End of the socket: the spawner has ended, or is about to."""
-        self._loop.remove_reader(self._channel)
-        self._loop.remove_writer(self._channel)
-        self._channel.close()
-        status = self._process.wait() if self._process else 0  # its socket is closed by its end, or a moment before it
-        if status != 0:
-            logger.error("spawner died", extra={"template": self._name, "status": status})
-        failure = SandboxError(f"the spawner of template {self._name} died ({_describe_status(status)})")
+    def _ended(self, how: str) -> None:
+        failure = SandboxError(how)
         for waiting in (self._ready, *self._births.values()):
             if not waiting.done():
                 waiting.set_exception(failure)
+        self._ready.exception()  # there may be nobody who waits for it
         for sandbox in list(self._sandboxes.values()):
             self._end_orphan(sandbox)
-        self._gone.set_result(None)
 
     def _end_orphan(self, sandbox: LinuxSandbox) -> None:
         """Nobody can tell us when it ends but its pidfd. Without one, what there may be of it is in its cgroup only."""
@@ -202,8 +126,16 @@ class ReadyChannel:
         self._loop = asyncio.get_running_loop()
         self._ours, self.theirs = socket.socketpair(socket.AF_UNIX, socket.SOCK_SEQPACKET)
         self._ours.setblocking(False)
+        self._ours.setsockopt(socket.SOL_SOCKET, SO_SNDBUFFORCE, SOCKET_BUFFER_BYTES)
         self._outcome: asyncio.Future[tuple[socket.socket, ...]] = self._loop.create_future()
         self._listeners: tuple[socket.socket, ...] | None = None
+
+    def send_program(self, argv: tuple[bytes, ...], env: dict[bytes, bytes]) -> None:
+        """Tell the sandbox, which may not be there yet, what to run. Raises `SandboxError`."""
+        try:
+            wire.send(self._ours, ("program", argv, env))
+        except OSError as error:
+            raise SandboxError(f"cannot tell a sandbox its program: {error}") from error
 
     async def started(self) -> tuple[socket.socket, ...]:
         """The listening sockets, once the program was executed. Raises `SandboxError` with the step that failed."""
@@ -243,12 +175,3 @@ class ReadyChannel:
                 self._outcome.set_result(self._listeners or ())
             case _:
                 raise AssertionError(f"unknown message {message[0]!r} from a sandbox")
-
-
-def describe(step: str, number: int) -> str:
-    """A failing step for an operator."""
-    return f"{step}: {os.strerror(number)}" if number else step
-
-
-def _describe_status(status: int) -> str:
-    return f"signal {-status}" if status < 0 else f"exit status {status}"

@@ -20,6 +20,7 @@ _SYS_PIVOT_ROOT = 155 if _X86_64 else 41
 _SYS_CAPGET = 125 if _X86_64 else 90
 _SYS_CAPSET = 126 if _X86_64 else 91
 _SYS_KEYCTL = 250 if _X86_64 else 219
+_SYS_PIDFD_SEND_SIGNAL = 424
 _SYS_OPEN_TREE = 428  # these are the same on every architecture
 _SYS_MOVE_MOUNT = 429
 _SYS_FSOPEN = 430
@@ -37,6 +38,7 @@ _CLOEXEC = 1  # FSOPEN_CLOEXEC, FSMOUNT_CLOEXEC
 _FSCONFIG_SET_FLAG, _FSCONFIG_SET_STRING, _FSCONFIG_CMD_CREATE = 0, 1, 6
 
 CLONE_PIDFD = 0x1000
+CLONE_PARENT = 0x8000
 CLONE_CHILD_CLEARTID = 0x200000
 CLONE_CHILD_SETTID = 0x1000000
 CLONE_NEWNS = 0x20000
@@ -120,8 +122,9 @@ def clone3(flags: int, into_cgroup: int | None) -> tuple[int, int]:
         flags |= CLONE_INTO_CGROUP
     if _tid_address:
         flags |= CLONE_CHILD_SETTID | CLONE_CHILD_CLEARTID
+    exit_signal = 0 if flags & CLONE_PARENT else _SIGCHLD
     arguments = struct.pack(
-        "11Q", flags, ctypes.addressof(pidfd), _tid_address, 0, _SIGCHLD, 0, 0, 0, 0, 0, into_cgroup or 0
+        "11Q", flags, ctypes.addressof(pidfd), _tid_address, 0, exit_signal, 0, 0, 0, 0, 0, into_cgroup or 0
     )
     ctypes.pythonapi.PyOS_BeforeFork()
     pid = _libc_keeping_lock.syscall(ctypes.c_long(_SYS_CLONE3), arguments, ctypes.c_size_t(len(arguments)))
@@ -134,6 +137,15 @@ def clone3(flags: int, into_cgroup: int | None) -> tuple[int, int]:
         raise OSError(number, os.strerror(number), "clone3")
     os.set_inheritable(pidfd.value, False)
     return pid, pidfd.value
+
+
+def pidfd_send_signal(pidfd: int, number: int) -> None:
+    """As that of `signal`, which Python 3.8 lacks."""
+    _syscall("pidfd_send_signal", _SYS_PIDFD_SEND_SIGNAL, pidfd, number, None, ctypes.c_uint(0))
+
+
+def setns(descriptor: int, kind: int) -> None:
+    _check(_libc.setns(descriptor, kind), "setns")
 
 
 def unshare(flags: int) -> None:
@@ -193,11 +205,16 @@ def prctl(option: int, value: int = 0, third: int = 0) -> int:
     return _check(result, f"prctl {option}")
 
 
+def set_process_name(name: bytes) -> None:
+    """What `ps -c` and `top` call this process; 15 bytes count."""
+    buffer = ctypes.create_string_buffer(name)
+    prctl(_PR_SET_NAME, ctypes.addressof(buffer))
+
+
 def set_process_title(title: bytes) -> None:
     """What `ps` and `top` call this process. Also takes the place of its arguments in /proc/PID/cmdline, which hold
     paths of the host that no sandbox needs to see in its init."""
-    buffer = ctypes.create_string_buffer(title)
-    prctl(_PR_SET_NAME, ctypes.addressof(buffer))  # 15 bytes count
+    set_process_name(title)
     with open("/proc/self/stat", "rb") as file:
         fields = file.read().rpartition(b")")[2].split()
     start, end = int(fields[45]), int(fields[46])  # arg_start and arg_end, numbers 48 and 49 in proc_pid_stat(5)

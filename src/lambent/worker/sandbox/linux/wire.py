@@ -1,21 +1,31 @@
 """Messages between server, spawner and new sandboxes: one packet of a SOCK_SEQPACKET socket each, with descriptors.
 
-Standard library only, and little of it (`_socket` instead of `socket`: the latter's imports cost more than all else).
-A message is a tuple of plain values, its first item says what it is. They are coded by `marshal`: both ends run the
-same interpreter, and both are ours. Nothing a sandboxed program can write to is ever decoded.
+Standard library only, and little of it (`_socket` instead of `socket`: the latter's imports cost more than all else),
+and valid for Python 3.8, the oldest interpreter that is a zygote.
+A message is a tuple of plain values, its first item says what it is. They are coded by `marshal`, in a format that all
+these interpreters know, and both ends are ours. Nothing a sandboxed program can write to is ever decoded.
 
+server → base
+    ("spawner",)                                fds: the spawner's end of its socket
+    ("zygote", argv, env, Template fields …)    fds: the zygote's end of its socket, output
+base → server, on the new process's socket
+    ("forked", pid) | ("failed", step, errno)
+zygote → server
+    ("ready",) | ("failed", step, errno)
 server → spawner
     ("template", Template fields …)             fds: one directory per cgroup hierarchy
     ("launch", Launch fields …)                 fds: output, ready [, telemetry] [, status] [, tmp]
 spawner → server
-    ("template_ready",) | ("template_failed", step, errno)
+    ("template_ready",) | ("failed", step, errno)
     ("launched", sandbox_id, pid)               fds: pidfd
     ("launch_failed", sandbox_id, step, errno)
     ("exit", sandbox_id, wait status of pid 1)
+server → sandbox, on its `ready` socket
+    ("program", argv, env)                      not by way of the spawner: it must not know a sandbox's secrets
 sandbox → server, on its `ready` socket
     ("listening",)                              fds: the listening sockets
     ("failed", step, errno)
-    end of file: the program was executed
+    end of file: the program was executed, or goes on as a fork of the zygote
 init → server, on its `status` pipe: the program's wait status, 4 bytes
 """
 
@@ -29,6 +39,7 @@ from _socket import CMSG_SPACE, MSG_CMSG_CLOEXEC, MSG_CTRUNC, MSG_TRUNC, SCM_RIG
 
 MAX_MESSAGE_BYTES = 1 << 20
 MAX_DESCRIPTORS = 64
+_FORMAT = 4  # marshal's, since Python 3.4
 STATUS = struct.Struct("i")
 
 
@@ -79,19 +90,19 @@ class Template(Record):
 class Launch(Record):
     """What a spawner needs to know to start one sandbox. `host_id`: its user and group id on the host. `processes`:
     the RLIMIT_NPROC to set where no cgroup limits the processes. `tmp_bytes`: the size of a tmpfs for /tmp; None: the
-    file system to mount there comes along."""
+    file system to mount there comes along. `fork`: go on as a fork of the spawner, which is a zygote, instead of
+    executing the program."""
 
     __slots__ = (
-        "argv", "cwd", "descriptors", "env", "host_id", "hostname", "init", "listen", "processes", "sandbox_id",
+        "cwd", "descriptors", "fork", "host_id", "hostname", "init", "listen", "processes", "sandbox_id",
         "telemetry_fd", "tmp_bytes",
     )  # fmt: skip
 
     def __init__(
         self,
-        argv: tuple[bytes, ...],
         cwd: str,
         descriptors: int,
-        env: dict[bytes, bytes],
+        fork: bool,
         host_id: int,
         hostname: str,
         init: bool,
@@ -101,10 +112,9 @@ class Launch(Record):
         telemetry_fd: int | None,
         tmp_bytes: int | None,
     ) -> None:
-        self.argv = argv
         self.cwd = cwd
         self.descriptors = descriptors
-        self.env = env
+        self.fork = fork
         self.host_id = host_id
         self.hostname = hostname
         self.init = init
@@ -118,7 +128,7 @@ class Launch(Record):
 def send(channel: socket, message: tuple[object, ...], descriptors: tuple[int, ...] = ()) -> None:
     """Raises `OSError`; EMSGSIZE when the message is larger than the socket takes."""
     rights = [(SOL_SOCKET, SCM_RIGHTS, struct.pack(f"{len(descriptors)}i", *descriptors))] if descriptors else []
-    data = marshal.dumps(message)  # type: ignore[arg-type] # a record's fields are what they are
+    data = marshal.dumps(message, _FORMAT)  # type: ignore[arg-type] # a record's fields are what they are
     if len(data) > MAX_MESSAGE_BYTES:
         raise OSError(errno.EMSGSIZE, os.strerror(errno.EMSGSIZE))
     channel.sendmsg([data], rights)

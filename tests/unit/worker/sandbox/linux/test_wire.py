@@ -1,4 +1,4 @@
-"""Messages between server and spawner; and what a spawner costs to start."""
+"""Messages between server and spawner; and what the base costs to start."""
 
 from __future__ import annotations
 
@@ -13,6 +13,8 @@ import pytest
 
 import lambent
 from lambent.worker.sandbox.linux import wire
+
+_MODULES = ("base", "enter", "rootfs", "spawner", "syscalls", "wire")
 
 
 @pytest.fixture
@@ -48,10 +50,9 @@ def test_too_large_a_message_is_refused(pair: tuple[socket.socket, socket.socket
 
 def test_records_travel_whole() -> None:
     launch = wire.Launch(
-        argv=(b"/bin/true",),
         cwd="/",
         descriptors=1024,
-        env={b"A": b"1"},
+        fork=False,
         host_id=1,
         hostname="localhost",
         init=True,
@@ -64,11 +65,9 @@ def test_records_travel_whole() -> None:
     assert wire.Launch(*launch.fields()).fields() == launch.fields()  # type: ignore[arg-type]
 
 
-def test_the_spawner_imports_little() -> None:
+def test_the_base_imports_little() -> None:
     """Its start-up is part of a cold start; each of these costs milliseconds."""
-    program = (
-        "import sys; sys.path.append(sys.argv[1]); import lambent.worker.sandbox.linux.spawner; print(*sys.modules)"
-    )
+    program = "import sys; sys.path.append(sys.argv[1]); import lambent.worker.sandbox.linux.base; print(*sys.modules)"
     root = str(Path(lambent.__file__).parent.parent)
     run = subprocess.run([sys.executable, "-I", "-S", "-c", program, root], capture_output=True, text=True, check=True)
     modules = set(run.stdout.split())
@@ -89,5 +88,5 @@ def test_the_spawner_imports_little() -> None:
         "lambent.worker",
         "lambent.worker.sandbox",
         "lambent.worker.sandbox.linux",
-        *(f"lambent.worker.sandbox.linux.{name}" for name in ("enter", "rootfs", "spawner", "syscalls", "wire")),
+        *(f"lambent.worker.sandbox.linux.{name}" for name in _MODULES),
     }

@@ -1,0 +1,55 @@
+"""A bootstrap that is started ahead, without a function, and forked into environments (a zygote).
+
+It loads what environments need, sees to it that nothing of that can be told from the outside (see `shelf`), and hands
+itself over to the fork server its variable names. What that returns from is a new environment: a process that has all
+namespaces, limits and descriptors of its own, and goes on as if it had just been executed.
+
+Nothing of a function is known here before the fork: no variables, no code.
+"""
+
+import gc
+import importlib
+import os
+import signal
+import sys
+import time
+
+from _lambda_runtime import shelf
+
+VARIABLE = "_LAMBENT_ZYGOTE"
+
+
+def become_environment(loaded):
+    """Returns in a new environment. `loaded`: the modules that an executed bootstrap would have loaded by now."""
+    directory, name, argument = os.environ.pop(VARIABLE).split(" ")
+    sys.path.append(directory)
+    fork_server = importlib.import_module(name)
+    sys.path.remove(directory)
+    sys.path_importer_cache.pop(directory, None)
+    shelf.fill(loaded, hidden=("lambent", "_lambda_runtime"))
+    gc.disable()  # a collection would touch, and so copy, every page that environments share with us
+    gc.collect()
+    gc.freeze()
+    environ = fork_server.serve_zygote(argument)
+    if environ is None:
+        sys.exit(0)
+    _start_anew(environ)
+
+
+def _start_anew(environ):
+    """What is set when an interpreter starts, and is not reset by the interpreter itself when it is forked."""
+    gc.enable()
+    os.environ.clear()
+    for name, value in environ.items():
+        os.environb[name] = value
+    time.tzset()
+    signal.signal(signal.SIGINT, signal.default_int_handler)
+    signal.signal(signal.SIGPIPE, signal.SIG_IGN)
+    signal.signal(signal.SIGXFSZ, signal.SIG_IGN)
+    _restart_clocks()
+    shelf.freshen()
+
+
+def _restart_clocks():
+    logging = sys.modules["logging"]
+    logging._startTime = time.time_ns() if isinstance(logging._startTime, int) else time.time()
