@@ -294,3 +294,48 @@ async def test_an_upstream_that_fails_is_asked_again(world: World) -> None:
     world.upstream.statuses = [503]
     await world.send("f", {})
     await world.upstream.wait(2)
+
+
+async def received(world: World, url: str) -> Any:
+    answer = await world.call(
+        "sqs",
+        "receive_message",
+        QueueUrl=url,
+        WaitTimeSeconds=10,
+        MessageAttributeNames=["All"],
+        MessageSystemAttributeNames=["All"],
+    )
+    [message] = answer["Messages"]
+    return message
+
+
+async def test_queues(world: World) -> None:
+    failed = (await world.call("sqs", "create_queue", QueueName="failed"))["QueueUrl"]
+    dead = (await world.call("sqs", "create_queue", QueueName="dead"))["QueueUrl"]
+    arn = f"arn:aws:sqs:{REGION}:{ACCOUNT}:"
+    await world.function("f", ["sqs:SendMessage"], DeadLetterConfig={"TargetArn": f"{arn}dead"})
+    await world.configure("f", OnFailure=f"{arn}failed")
+    request_id = await world.send("f", {"fail": "no"})
+    record, letter = await received(world, failed), await received(world, dead)
+    assert "MessageAttributes" not in record
+    assert json.loads(record["Body"])["requestContext"]["requestId"] == request_id
+    assert letter["Body"] == '{"fail": "no"}'
+    assert {name: value["StringValue"] for name, value in letter["MessageAttributes"].items()} == {
+        "RequestID": request_id,
+        "ErrorCode": "200",
+        "ErrorMessage": "no",
+    }
+    assert letter["MessageAttributes"]["ErrorCode"]["DataType"] == "Number"
+    trace = (await world.logged("f", "got"))["trace"]
+    assert {record["Attributes"]["AWSTraceHeader"], letter["Attributes"]["AWSTraceHeader"]} == {trace}
+
+
+async def test_a_queue_that_is_not_there(world: World, caplog: pytest.LogCaptureFixture) -> None:
+    await world.function("f", ["sqs:SendMessage"])
+    await world.configure("f", OnSuccess=f"arn:aws:sqs:{REGION}:{ACCOUNT}:nothing")
+    await world.send("f", {})
+    async with asyncio.timeout(20):
+        while "a record of an asynchronous invocation is lost" not in caplog.text:
+            await asyncio.sleep(0.02)
+    assert await world.metric("DestinationDeliveryFailures") == 1
+    assert await world.metric("AsyncEventsDropped") == 0
