@@ -16,11 +16,13 @@ from lambent.invoke.counting import Counting
 from lambent.invoke.directory import FunctionDirectory
 from lambent.invoke.frontend import Frontend
 from lambent.invoke.pools import Pools
+from lambent.invoke.provisioning import Provisioning
 from lambent.invoke.recursion import LoopSwitches
 from lambent.invoke.reservations import Reservations
 from lambent.invoke.specs import EnvironmentSpecs
 from lambent.invoke.tracing import Tracing
 from lambent.invoke.upkeep import Upkeep
+from lambent.model.limits import TENANT_ENVIRONMENTS_PER_CONCURRENCY
 from lambent.observability.metrics.embedded import EmbeddedMetrics
 from lambent.observability.metrics.invocations import InvocationMetrics
 from lambent.worker.host import LocalWorker, WorkerSettings
@@ -40,6 +42,7 @@ class Functions:
     directory: FunctionDirectory
     tracing: Tracing
     pools: Pools
+    provisioning: Provisioning
     counting: Counting
     invocations: InvocationMetrics
     inner_endpoints: InnerEndpoints
@@ -63,22 +66,25 @@ async def start_functions(
         clock,
     )
     stack.push_async_callback(worker.close)
+    counting = Counting(config.account_concurrency)
     pools = Pools(
         worker,
         EnvironmentSpecs(mint_with(identity.sessions), clock),
         clock,
         idle_timeout_s=config.idle_timeout,
         credentials_margin_s=config.limits.timeout_max_s + CREDENTIALS_MARGIN_S,
+        may_start=counting.may_start,
+        tenant_environments_max=int(config.account_concurrency * TENANT_ENVIRONMENTS_PER_CONCURRENCY),
     )
-    control_plane = _control_plane(stage, storage, identity, pools)
-    await control_plane.start()
-    stack.push_async_callback(control_plane.close)
     directory = FunctionDirectory(storage.documents)
     stack.callback(directory.close)
+    provisioning = Provisioning(storage.documents, directory, pools, counting, clock)
+    control_plane = _control_plane(stage, storage, identity, pools, provisioning)
+    await control_plane.start()
+    stack.push_async_callback(control_plane.close)
     upkeep = Upkeep(pools, directory, clock, UPKEEP_INTERVAL_S, control_plane.collect_code)
     upkeep.start()
     stack.push_async_callback(upkeep.close)
-    counting = Counting(config.account_concurrency)
     reservations = Reservations(storage.documents, counting)
     stack.callback(reservations.close)
     invocations = InvocationMetrics(clock, counting)
@@ -88,10 +94,15 @@ async def start_functions(
     tracing = Tracing(switches, clock)
     frontend = Frontend(directory, counting, pools, reservations, tracing, invocations)
     stage.activities.add(frontend)
-    return Functions(control_plane, frontend, directory, tracing, pools, counting, invocations, inner_endpoints)
+    stage.activities.add(provisioning)
+    return Functions(
+        control_plane, frontend, directory, tracing, pools, provisioning, counting, invocations, inner_endpoints
+    )
 
 
-def _control_plane(stage: Stage, storage: Storage, identity: Identity, pools: Pools) -> FunctionsControlPlane:
+def _control_plane(
+    stage: Stage, storage: Storage, identity: Identity, pools: Pools, provisioning: Provisioning
+) -> FunctionsControlPlane:
     config = stage.config
     return FunctionsControlPlane(
         storage.documents,
@@ -104,6 +115,7 @@ def _control_plane(stage: Stage, storage: Storage, identity: Identity, pools: Po
         ),
         role_check=_trusts_lambda(identity.entities.roles),
         digests_in_use=pools.digests_in_use,
+        provisioned_progress=provisioning.progress,
         get_object=_s3_objects(stage.stack, config.upstream["s3"]) if "s3" in config.upstream else None,
     )
 

@@ -113,6 +113,8 @@ class App:
         endpoint = await make_endpoint(stage, storage, identity, functions, asynchronous, self.describe, self._services)
         functions.inner_endpoints.serve_with(endpoint)
         serve_calls(stage, identity, calls, endpoint)
+        await functions.provisioning.start()
+        stage.stack.push_async_callback(functions.provisioning.close)
         await asynchronous.begin()
 
         server = HttpServer(endpoint.handle, endpoint.policy, name="aws")

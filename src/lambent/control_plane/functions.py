@@ -29,7 +29,7 @@ from lambent.control_plane.layer_permissions import LayerPermissions
 from lambent.control_plane.layers import AttachedLayers, Layers
 from lambent.control_plane.packages import Packages
 from lambent.control_plane.permissions import Permissions
-from lambent.control_plane.provisioned_concurrency import ProvisionedConcurrency
+from lambent.control_plane.provisioned_concurrency import Progress, ProvisionedConcurrency
 from lambent.control_plane.queries import FunctionQueries, StoredFunction
 from lambent.control_plane.requests import (
     Code,
@@ -54,6 +54,7 @@ from lambent.model.errors import (
     ResourceConflictException,
     ServiceError,
 )
+from lambent.model.execution import ProvisionedProgress, ProvisionedStatus
 from lambent.model.function import FunctionVersion, version_key, versions_prefix
 from lambent.model.limits import AWS_LIMITS, Limits
 from lambent.model.resource_policy import function_policies_prefix, function_policy_key
@@ -101,6 +102,10 @@ async def _any_role(role: str) -> bool:
     return bool(role)
 
 
+def _not_yet(_function: FunctionId, _qualifier: str, _requested: int) -> ProvisionedProgress:
+    return ProvisionedProgress(ProvisionedStatus.IN_PROGRESS)
+
+
 class FunctionsControlPlane:
     """Functions of all accounts. `start` before use, `close` after; reading is `queries`
     and `usage`."""
@@ -115,9 +120,11 @@ class FunctionsControlPlane:
         role_check: RoleCheck | None = None,
         digests_in_use: Callable[[], Set[str]] = frozenset,
         get_object: GetObject | None = None,
+        provisioned_progress: Progress = _not_yet,
     ) -> None:
         """`digests_in_use`: code that execution environments may still run from, whatever the store says.
-        `get_object`: the S3 in force, if there is one."""
+        `get_object`: the S3 in force, if there is one. `provisioned_progress`: what the data plane says there is of
+        provisioned concurrency."""
         self._settings = settings or Settings()
         self.limits = self._settings.limits
         if self._settings.require_roles and role_check is None:
@@ -136,7 +143,9 @@ class FunctionsControlPlane:
         limit = self._settings.account_concurrency
         self._attachments = attachments
         self.concurrency = Concurrency(store, self.queries, attachments, limit)
-        self.provisioned_concurrency = ProvisionedConcurrency(self.queries, attachments, self.concurrency, clock)
+        self.provisioned_concurrency = ProvisionedConcurrency(
+            self.queries, attachments, self.concurrency, clock, provisioned_progress
+        )
         self.event_invoke_configs = EventInvokeConfigs(self.queries, attachments, clock)
         self.function_urls = FunctionUrls(self.queries, attachments, clock)
         self.code_signing = CodeSigning(store, attachments, clock)

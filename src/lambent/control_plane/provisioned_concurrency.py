@@ -1,15 +1,14 @@
-"""Provisioned concurrency: what versions and aliases are to have ready. Stored; nothing allocates it yet.
+"""Provisioned concurrency: what versions and aliases are to have ready.
 
-https://docs.aws.amazon.com/lambda/latest/dg/provisioned-concurrency.html. As the data plane keeps no provisioned
-environments, every configuration is answered as one whose allocation failed, which is the truth and what tools that
-wait for it understand.
+https://docs.aws.amazon.com/lambda/latest/dg/provisioned-concurrency.html. This is desired state: the data plane reads
+it from the store and keeps the environments. How far that is, is asked of it by `Progress`.
 """
 
 from __future__ import annotations
 
-from collections.abc import Sequence
+from collections.abc import Callable, Mapping, Sequence
 from dataclasses import dataclass
-from typing import Any, Final
+from typing import Any
 
 from lambent.control_plane.attachments import Attachments
 from lambent.control_plane.concurrency import Concurrency
@@ -23,11 +22,12 @@ from lambent.model.errors import (
     ResourceConflictException,
     ResourceNotFoundException,
 )
+from lambent.model.execution import ProvisionedProgress
 from lambent.model.function import is_version_number
 from lambent.store.api import PROVISIONED_CONCURRENCY, Change
 
-FAILED: Final = "FAILED"
-NOT_ALLOCATED: Final = "Lambent does not keep provisioned environments yet: nothing was allocated."
+Progress = Callable[[FunctionId, str, int], ProvisionedProgress]
+"""Function, qualifier, how much was asked for."""
 
 
 @dataclass(frozen=True, slots=True)
@@ -37,8 +37,7 @@ class ProvisionedConfig:
     qualifier: str
     requested: int
     modified: float
-    status: str = FAILED
-    status_reason: str = NOT_ALLOCATED
+    progress: ProvisionedProgress
 
 
 @dataclass(frozen=True, slots=True)
@@ -53,12 +52,18 @@ class ProvisionedConcurrency:
     """PutProvisionedConcurrencyConfig and its like."""
 
     def __init__(
-        self, queries: FunctionQueries, attachments: Attachments, concurrency: Concurrency, clock: Clock
+        self,
+        queries: FunctionQueries,
+        attachments: Attachments,
+        concurrency: Concurrency,
+        clock: Clock,
+        progress: Progress,
     ) -> None:
         self._queries = queries
         self._attachments = attachments
         self._concurrency = concurrency
         self._clock = clock
+        self._progress = progress
 
     async def put(self, reference: FunctionReference, requested: int) -> ProvisionedConfig:
         """Raises ResourceNotFoundException, ResourceConflictException, InvalidParameterValueException."""
@@ -73,12 +78,11 @@ class ProvisionedConcurrency:
             return ()
 
         await check()
-        config = ProvisionedConfig(qualifier, requested, self._clock.now())
-        document = {"requested": requested, "modified": config.modified}
+        document = {"requested": requested, "modified": self._clock.now()}
         await self._attachments.change(
             PROVISIONED_CONCURRENCY, reference.function, qualifier, lambda _: document, also=check
         )
-        return config
+        return self._config(reference.function, qualifier, document)
 
     async def get(self, reference: FunctionReference) -> ProvisionedConfig:
         """Raises ResourceNotFoundException, ProvisionedConcurrencyConfigNotFoundException."""
@@ -88,7 +92,7 @@ class ProvisionedConcurrency:
             raise ProvisionedConcurrencyConfigNotFoundException(
                 "No Provisioned Concurrency Config found for this function"
             )
-        return _config(qualifier, stored)
+        return self._config(reference.function, qualifier, stored)
 
     async def delete(self, reference: FunctionReference) -> None:
         """One that does not exist is fine. Raises ResourceNotFoundException."""
@@ -99,7 +103,14 @@ class ProvisionedConcurrency:
         """Raises ResourceNotFoundException."""
         await self._queries.function(function)
         page = await self._attachments.page(PROVISIONED_CONCURRENCY, function, after, limit)
-        return ProvisionedPage([_config(one.qualifier, one.value) for one in page.attachments], page.following)
+        configs = [self._config(function, one.qualifier, one.value) for one in page.attachments]
+        return ProvisionedPage(configs, page.following)
+
+    def _config(self, function: FunctionId, qualifier: str, stored: Mapping[str, Any]) -> ProvisionedConfig:
+        requested = stored["requested"]
+        return ProvisionedConfig(
+            qualifier, requested, stored["modified"], self._progress(function, qualifier, requested)
+        )
 
     async def _published(self, reference: FunctionReference) -> str:
         qualifier = reference.qualifier or LATEST
@@ -172,7 +183,3 @@ def _unpublished() -> InvalidParameterValueException:
     return InvalidParameterValueException(
         "Provisioned Concurrency Configs cannot be applied to unpublished function versions."
     )
-
-
-def _config(qualifier: str, stored: dict[str, Any]) -> ProvisionedConfig:
-    return ProvisionedConfig(qualifier, stored["requested"], stored["modified"])

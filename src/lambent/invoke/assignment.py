@@ -134,6 +134,11 @@ class Assignment(Generic[Waiting]):
         return len(self._queue)
 
     @property
+    def starting(self) -> int:
+        """How many environments are starting."""
+        return self._starting
+
+    @property
     def environments(self) -> int:
         """How many environments there are, starting ones included."""
         return len(self._activity)

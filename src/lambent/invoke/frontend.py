@@ -9,7 +9,7 @@ from __future__ import annotations
 import asyncio
 from collections.abc import Callable
 
-from lambent.invoke.counting import Counting, Permit, Throttled
+from lambent.invoke.counting import Counting, Permit, Throttled, ThrottleReason
 from lambent.invoke.directory import FunctionDirectory
 from lambent.invoke.payload import check_json
 from lambent.invoke.pools import PendingInvocation, Pools
@@ -145,16 +145,16 @@ class Frontend:
     async def _run(self, version: FunctionVersion, qualifier: str | None, invocation: Invocation) -> Completed:
         if not self._reservations.are_current:
             await self._reservations.refresh()
-        permit = self._counting.try_acquire(version.function)
+        permit = self._counting.try_acquire(version.function, version.version)
         if isinstance(permit, Throttled):
             if self._observer is not None:
                 self._observer.throttled(version, qualifier)
-            raise TooManyRequestsException("Rate Exceeded.", Reason=permit.reason.value)
+            raise _throttled(permit)
         answer: asyncio.Future[Completed] = asyncio.get_running_loop().create_future()
         self._in_flight += 1
         self._idle.clear()
         finished = self._finisher(version, qualifier, permit, answer)
-        self._pools.submit(version, PendingInvocation(invocation, finished))
+        self._pools.submit(version, PendingInvocation(invocation, finished), provisioned=permit.is_provisioned)
         return await answer
 
     def _finisher(
@@ -184,8 +184,18 @@ class Frontend:
             self._observer.completed(
                 version, qualifier, outcome, permit.function_in_use, permit.account_in_use, permit.unreserved_in_use
             )
+            if permit.is_provisioned or permit.is_spillover:
+                used, allocated = permit.provisioned_in_use, permit.provisioned_allocated
+                self._observer.provisioned(version, qualifier, used, allocated)
         elif isinstance(outcome, TooManyRequestsException):
             self._observer.throttled(version, qualifier)
+
+
+def _throttled(refused: Throttled) -> ServiceError:
+    """The header Retry-After is AWS's where waiting a second helps: not for a reservation that is in use."""
+    if refused.reason is ThrottleReason.RESERVED_CONCURRENT_INVOCATION_LIMIT_EXCEEDED:
+        return TooManyRequestsException("Rate Exceeded.", Reason=refused.reason.value)
+    return TooManyRequestsException("Rate Exceeded.", Reason=refused.reason.value, retryAfterSeconds="1")
 
 
 def _invocation(request: InvokeRequest, payload: bytes, version: FunctionVersion, trace_header: str) -> Invocation:

@@ -1,18 +1,19 @@
 """The pools of environments, and carrying out what `assignment` decides on a worker.
 
-One pool per function version at one revision. This module holds the only mutable state of the data plane besides the
-counters: pools, and which environment belongs to which pool. It answers every submitted invocation exactly once,
-through its `finished` callback.
+One pool per function version at one revision, for each tenant of it, and one for its provisioned concurrency. This
+module holds the only mutable state of the data plane besides the counters: pools, and which environment belongs to
+which pool. It answers every submitted invocation exactly once, through its `finished` callback.
 """
 
 from __future__ import annotations
 
 import logging
 from collections.abc import Callable, Collection
-from dataclasses import dataclass, field
+from dataclasses import dataclass, field, replace
 
 from lambent.invoke.assignment import Action, Assignment, Hand, Start, Stop
 from lambent.invoke.ports import Worker
+from lambent.model.arn import FunctionId
 from lambent.model.clock import Clock
 from lambent.model.errors import (
     InvalidRuntimeException,
@@ -21,6 +22,7 @@ from lambent.model.errors import (
     TooManyRequestsException,
 )
 from lambent.model.execution import (
+    PROVISIONED_CONCURRENCY,
     Completed,
     EnvironmentSpec,
     Invocation,
@@ -37,7 +39,8 @@ logger = logging.getLogger(__name__)
 
 HAND_OFF_ATTEMPTS = 3  # environments tried for one invocation before the platform gives up
 
-PoolKey = tuple[str, str]  # qualified ARN, environment revision
+VersionKey = tuple[str, str]  # qualified ARN, environment revision
+PoolKey = tuple[str, str, str | None, bool]  # … tenant, whether it is provisioned
 MakeSpec = Callable[[FunctionVersion], EnvironmentSpec]
 
 
@@ -50,6 +53,16 @@ class PendingInvocation:
     attempts: int = 0
 
 
+@dataclass(frozen=True, slots=True)
+class Kept:
+    """Provisioned environments of a version: how many there are, how many of them can take invocations, and why there
+    are fewer than there should be."""
+
+    environments: int
+    ready: int
+    failure: LaunchFailure | None
+
+
 @dataclass(slots=True)
 class _Environment:
     pool: Pool
@@ -59,10 +72,15 @@ class _Environment:
 
 @dataclass(slots=True)
 class Pool:
-    """The environments of one function version at one revision."""
+    """The environments of one function version at one revision. `tenant_id`: of the only tenant they are for.
+    `target`: how many to keep, of provisioned concurrency; `failure`: why there are fewer."""
 
     key: PoolKey
     version: FunctionVersion
+    tenant_id: str | None = None
+    target: int | None = None
+    failure: LaunchFailure | None = None
+    told: tuple[int, int] = (0, 0)
     assignment: Assignment[PendingInvocation] = field(default_factory=Assignment)
 
 
@@ -70,27 +88,67 @@ class Pools:
     """Implements `WorkerEvents` for the worker it drives."""
 
     def __init__(
-        self, worker: Worker, make_spec: MakeSpec, clock: Clock, *, idle_timeout_s: float, credentials_margin_s: float
+        self,
+        worker: Worker,
+        make_spec: MakeSpec,
+        clock: Clock,
+        *,
+        idle_timeout_s: float,
+        credentials_margin_s: float,
+        may_start: Callable[[FunctionId], bool] = lambda _: True,
+        tenant_environments_max: int | None = None,
     ) -> None:
+        """`may_start`: may another environment of a function be started on demand, for the rate at which it scales?
+        `tenant_environments_max`: of all tenants of an account's functions in a region."""
         self._worker = worker
         self._make_spec = make_spec
         self._clock = clock
         self._idle_timeout_s = idle_timeout_s
         self._credentials_margin_s = credentials_margin_s
+        self._may_start = may_start
+        self._tenant_environments_max = tenant_environments_max
         self._pools: dict[PoolKey, Pool] = {}
         self._environments: dict[EnvironmentId, _Environment] = {}
         self._stopping = False
+        self.provisioned_changed: Callable[[FunctionVersion], None] = lambda _: None
 
-    def submit(self, version: FunctionVersion, pending: PendingInvocation) -> None:
-        """Run an invocation on an environment of this version: a warm one, or a new one."""
+    def submit(self, version: FunctionVersion, pending: PendingInvocation, *, provisioned: bool = False) -> None:
+        """Run an invocation on an environment of this version (and of its tenant): a warm one, or a new one."""
         if self._stopping:
             pending.finished(_shutting_down())
             return
-        key = (version.qualified_arn, version.environment_revision)
+        key = (version.qualified_arn, version.environment_revision, pending.invocation.tenant_id, provisioned)
         pool = self._pools.get(key)
         if pool is None:
-            pool = self._pools[key] = Pool(key, version)
+            pool = self._pools[key] = Pool(key, version, pending.invocation.tenant_id, 0 if provisioned else None)
         self._carry_out(pool, pool.assignment.submit(pending))
+
+    def keep(self, version: FunctionVersion, target: int) -> None:
+        """Have so many provisioned environments of a version: start what is missing, end what is too much."""
+        key = (version.qualified_arn, version.environment_revision, None, True)
+        pool = self._pools.get(key)
+        if pool is None:
+            if not target:
+                return
+            pool = self._pools[key] = Pool(key, version)
+        pool.target, pool.failure = target, None
+        while pool.assignment.environments < target and not self._stopping:
+            if not self._start(pool):
+                break
+        for environment_id in pool.assignment.idle:
+            if pool.assignment.environments <= target:
+                break
+            self._stop_if_idle(environment_id, "less is provisioned")
+        self._tell(pool)
+        self._forget_if_empty(pool)
+
+    def kept(self, version: FunctionVersion) -> Kept:
+        """What there is of a version's provisioned environments."""
+        pool = self._pools.get((version.qualified_arn, version.environment_revision, None, True))
+        if pool is None:
+            return Kept(0, 0, None)
+        number = pool.assignment.environments
+        return Kept(number, number - pool.assignment.starting, pool.failure)
 
     def environment_ready(self, environment_id: EnvironmentId) -> None:
         """See `WorkerEvents`."""
@@ -101,7 +159,13 @@ class Pools:
         if environment.credentials_expire_at - self._clock.now() < self._credentials_margin_s:
             self._stop(environment_id, "its credentials expire soon")
             return
-        self._carry_out(environment.pool, environment.pool.assignment.ready(environment_id))
+        pool = environment.pool
+        if pool.target is not None and pool.assignment.environments > pool.target and not pool.assignment.waiting:
+            self._stop(environment_id, "less is provisioned")
+            return
+        self._carry_out(pool, pool.assignment.ready(environment_id))
+        if pool.target is not None:
+            self._tell(pool)
 
     def environment_ended(self, environment_id: EnvironmentId, failure: LaunchFailure | None) -> None:
         """See `WorkerEvents`."""
@@ -111,21 +175,21 @@ class Pools:
         pool = environment.pool
         if failure is not None:
             logger.warning("environment could not be made", extra={"reason": failure.message, "pool": pool.key})
-            affected = None if failure.kind is LaunchFailureKind.RUNTIME_MISSING else 1
-            for pending in pool.assignment.give_up(affected):
-                pending.finished(_launch_error(failure))
+            self._give_up(pool, failure)
         self._carry_out(pool, pool.assignment.ended(environment_id))
+        if pool.target is not None:
+            self._tell(pool)
         self._forget_if_empty(pool)
 
     def versions(self, function_key: str) -> list[FunctionVersion]:
         """The versions of a function (account/region/name) that have a pool."""
         return [pool.version for pool in self._pools.values() if pool.version.function.key == function_key]
 
-    def retire(self, keys: Collection[PoolKey]) -> None:
-        """End these pools: their function changed. Running invocations finish."""
-        for key in keys:
-            pool = self._pools.get(key)
-            if pool is not None:
+    def retire(self, keys: Collection[VersionKey]) -> None:
+        """End the pools of these versions: their function changed. Running invocations finish."""
+        for pool in list(self._pools.values()):
+            if pool.key[:2] in keys:
+                pool.target = 0 if pool.target is not None else None
                 for stop in pool.assignment.retire():
                     self._worker.stop_environment(stop.environment_id, "the function changed")
                 self._forget_if_empty(pool)
@@ -136,7 +200,7 @@ class Pools:
         for pool in list(self._pools.values()):
             for environment_id in pool.assignment.idle:
                 environment = self._environments[environment_id]
-                if monotonic - environment.last_used >= self._idle_timeout_s:
+                if pool.target is None and monotonic - environment.last_used >= self._idle_timeout_s:
                     self._stop_if_idle(environment_id, "idle for too long")
                 elif environment.credentials_expire_at - now < self._credentials_margin_s:
                     self._stop_if_idle(environment_id, "its credentials expire soon")
@@ -145,7 +209,9 @@ class Pools:
         """In how many seconds `stop_idle` may have something to do next, if none of the idle ones is used again."""
         now, monotonic = self._clock.now(), self._clock.monotonic()
         idle = [self._environments[one] for pool in self._pools.values() for one in pool.assignment.idle]
-        unused = min((one.last_used + self._idle_timeout_s - monotonic for one in idle), default=self._idle_timeout_s)
+        on_demand = (one for one in idle if one.pool.target is None)
+        ends = (one.last_used + self._idle_timeout_s - monotonic for one in on_demand)
+        unused = min(ends, default=self._idle_timeout_s)
         expiring = (one.credentials_expire_at - self._credentials_margin_s - now for one in idle)
         return min(unused, min(expiring, default=unused))
 
@@ -202,21 +268,61 @@ class Pools:
 
         self._worker.invoke(environment_id, pending.invocation, done)
 
-    def _start(self, pool: Pool) -> None:
-        if not self._worker.has_capacity(pool.version.memory_mb) and not self._make_room(pool.version.memory_mb):
+    def _give_up(self, pool: Pool, failure: LaunchFailure) -> None:
+        """Answer those who waited for an environment that could not be made."""
+        if pool.target is not None:
+            pool.failure = failure
+            for pending in pool.assignment.give_up():
+                self.submit(pool.version, pending)  # provisioned ones cannot be had: on demand, then
+            return
+        affected = None if failure.kind is LaunchFailureKind.RUNTIME_MISSING else 1
+        for pending in pool.assignment.give_up(affected):
+            pending.finished(_launch_error(failure))
+
+    def _start(self, pool: Pool) -> bool:
+        """Start an environment, if it may be; else those who wait for it are answered."""
+        if pool.target is None and not self._may_start(pool.version.function):
             for pending in pool.assignment.give_up(1):
                 pending.finished(_throttled())
-            return
+            return False
+        if pool.tenant_id is not None and self._tenants_are_full(pool.version.function):
+            for pending in pool.assignment.give_up(1):
+                pending.finished(_too_many_tenants())
+            return False
+        if not self._worker.has_capacity(pool.version.memory_mb) and not self._make_room(pool.version.memory_mb):
+            self._give_up(pool, LaunchFailure(LaunchFailureKind.NO_CAPACITY, "The host has no memory left for it."))
+            return False
         spec = self._make_spec(pool.version)
+        if pool.target is not None:
+            spec = replace(spec, initialization_type=PROVISIONED_CONCURRENCY)
         self._environments[spec.environment_id] = _Environment(
             pool, spec.credentials.expires_at, self._clock.monotonic()
         )
         pool.assignment.started(spec.environment_id)
         self._worker.start_environment(spec, self)
+        return True
+
+    def _tenants_are_full(self, function: FunctionId) -> bool:
+        if self._tenant_environments_max is None:
+            return False
+        account = (function.account, function.region)
+        pools = (one.pool for one in self._environments.values() if one.pool.tenant_id is not None)
+        owners = (pool.version.function for pool in pools)
+        number = sum((owner.account, owner.region) == account for owner in owners)
+        return number >= self._tenant_environments_max
+
+    def _tell(self, pool: Pool) -> None:
+        """Whoever has this pool kept, if there is more or less of it."""
+        number = pool.assignment.environments
+        now = (number, number - pool.assignment.starting)
+        if now != pool.told or pool.failure is not None or number != pool.target:
+            pool.told = now
+            self.provisioned_changed(pool.version)
 
     def _make_room(self, memory_mb: int) -> bool:
         """Under memory pressure, end the environment that was idle longest, of any pool."""
-        idle = [(self._environments[i].last_used, i) for pool in self._pools.values() for i in pool.assignment.idle]
+        pools = [pool for pool in self._pools.values() if pool.target is None]
+        idle = [(self._environments[i].last_used, i) for pool in pools for i in pool.assignment.idle]
         for _, environment_id in sorted(idle):
             self._stop_if_idle(environment_id, "memory pressure")
             return True
@@ -234,6 +340,8 @@ class Pools:
         self._carry_out(pool, follow_up)
 
     def _forget_if_empty(self, pool: Pool) -> None:
+        if pool.target:
+            return
         alive = any(environment.pool is pool for environment in self._environments.values())
         if not alive and not pool.assignment.waiting:
             self._pools.pop(pool.key, None)
@@ -247,11 +355,15 @@ def _throttled() -> ServiceError:
     return TooManyRequestsException("Rate Exceeded.", Reason="ConcurrentInvocationLimitExceeded", retryAfterSeconds="1")
 
 
+def _too_many_tenants() -> ServiceError:
+    return TooManyRequestsException("Rate exceeded", retryAfterSeconds="1")
+
+
 def _launch_error(failure: LaunchFailure) -> ServiceError:
     match failure.kind:
         case LaunchFailureKind.RUNTIME_MISSING | LaunchFailureKind.ARCHITECTURE:
             return InvalidRuntimeException(failure.message)
         case LaunchFailureKind.NO_CAPACITY:
             return _throttled()
-        case LaunchFailureKind.SANDBOX:
+        case LaunchFailureKind.SANDBOX | LaunchFailureKind.INIT:
             return ServiceException(failure.message)

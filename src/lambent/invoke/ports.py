@@ -37,6 +37,11 @@ class InvocationObserver(Protocol):
         """It ran. The numbers in use are those of its permit: concurrency when it was admitted, itself included."""
         ...
 
+    def provisioned(self, version: FunctionVersion, qualifier: str | None, in_use: int | None, allocated: int) -> None:
+        """What was just `completed` ran on provisioned concurrency, of which so much was in use; or, with None, on
+        demand because all of it was."""
+        ...
+
     def throttled(self, version: FunctionVersion, qualifier: str | None) -> None:
         """It was refused for want of concurrency or room."""
         ...

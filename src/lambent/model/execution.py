@@ -8,10 +8,15 @@ from __future__ import annotations
 from collections.abc import Mapping
 from dataclasses import dataclass, field
 from enum import StrEnum
+from typing import Final
 
 from lambent.model.arn import FunctionId
 from lambent.model.ids import EnvironmentId, RequestId
 from lambent.model.values import value
+
+ON_DEMAND: Final = "on-demand"
+PROVISIONED_CONCURRENCY: Final = "provisioned-concurrency"
+"""What AWS_LAMBDA_INITIALIZATION_TYPE says."""
 
 
 @dataclass(frozen=True, slots=True)
@@ -50,7 +55,7 @@ class EnvironmentSpec:
     credentials: RoleCredentials
     log_group: str
     log_stream: str
-    initialization_type: str = "on-demand"
+    initialization_type: str = ON_DEMAND
     layer_digests: tuple[str, ...] = ()
     log_format: str = "Text"
     application_log_level: str | None = None
@@ -61,7 +66,8 @@ class EnvironmentSpec:
 class Invocation:
     """One event to be handled. `payload` is JSON as the caller sent it; `client_context` decoded JSON.
 
-    `log_tail`: whether the caller wants the last 4 KB of the log.
+    `log_tail`: whether the caller wants the last 4 KB of the log. `tenant_id`: whose it is, for a function with tenant
+    isolation: no other tenant's environment may handle it.
     """
 
     request_id: RequestId
@@ -72,6 +78,7 @@ class Invocation:
     client_context: bytes | None = None
     cognito_identity: str | None = None
     log_tail: bool = False
+    tenant_id: str | None = None
 
 
 class FunctionError(StrEnum):
@@ -118,6 +125,7 @@ class LaunchFailureKind(StrEnum):
     ARCHITECTURE = "Architecture"  # the function is built for another one
     NO_CAPACITY = "NoCapacity"  # the host has no memory left for it
     SANDBOX = "Sandbox"  # the sandbox could not be made
+    INIT = "Init"  # its init phase failed, and nobody waits who could try again (provisioned concurrency)
 
 
 @dataclass(frozen=True, slots=True)
@@ -126,3 +134,21 @@ class LaunchFailure:
 
     kind: LaunchFailureKind
     message: str
+
+
+class ProvisionedStatus(StrEnum):
+    """The `Status` of a provisioned concurrency configuration."""
+
+    IN_PROGRESS = "IN_PROGRESS"
+    READY = "READY"
+    FAILED = "FAILED"
+
+
+@dataclass(frozen=True, slots=True)
+class ProvisionedProgress:
+    """What there is of the provisioned concurrency that was asked for, and why not more."""
+
+    status: ProvisionedStatus
+    allocated: int = 0
+    available: int = 0
+    reason: str | None = None

@@ -43,6 +43,10 @@ REQUEST_LINE_AND_HEADERS_MAX_BYTES = MIB
 # Concurrency
 ACCOUNT_CONCURRENCY = 1_000
 UNRESERVED_CONCURRENCY_MIN = 100
+REQUESTS_PER_SECOND_PER_CONCURRENCY = 10
+SCALING_BURST = 1_000  # "1,000 execution environment instances every 10 seconds", "refilled continuously"
+SCALING_PER_SECOND = 100
+TENANT_ENVIRONMENTS_PER_CONCURRENCY = 2.5  # "2,500 tenant-isolated environments for every 1,000 concurrent executions"
 
 # Event source mappings: https://docs.aws.amazon.com/lambda/latest/api/API_CreateEventSourceMapping.html
 SQS_BATCH_WITHOUT_WINDOW_MAX = 10
@@ -53,6 +57,7 @@ EVENT_FILTERS_MAX = 5
 
 # Execution environment
 INIT_TIMEOUT_S = 10.0
+PROVISIONED_INIT_TIMEOUT_MIN_S = 130.0  # with provisioned concurrency: this or the function's timeout, if longer
 FILE_DESCRIPTORS_MAX = 1_024
 PROCESSES_AND_THREADS_MAX = 1_024
 

@@ -18,6 +18,7 @@ from dataclasses import dataclass, field
 from lambent.http.limits import HttpLimits
 from lambent.model import limits
 from lambent.model.execution import (
+    PROVISIONED_CONCURRENCY,
     Completed,
     EnvironmentSpec,
     Invocation,
@@ -225,8 +226,7 @@ class ExecutionEnvironment:
             return
         if self._stage is Stage.LAUNCHING:
             self._step(Step.LAUNCHED)
-            delay = self._settings.init_timeout_s
-            self._init_timer = self._loop.call_later(delay, self._init_timed_out)
+            self._init_timer = self._loop.call_later(self._init_limit_s, self._init_timed_out)
         else:
             await session.close()
 
@@ -253,9 +253,20 @@ class ExecutionEnvironment:
         )
         return self._session
 
+    @property
+    def _is_provisioned(self) -> bool:
+        return self.spec.initialization_type == PROVISIONED_CONCURRENCY
+
+    @property
+    def _init_limit_s(self) -> float:
+        """Nobody waits for a provisioned environment: its init may take longer."""
+        if self._is_provisioned:
+            return max(limits.PROVISIONED_INIT_TIMEOUT_MIN_S, self.spec.timeout_s)
+        return self._settings.init_timeout_s
+
     def _init_timed_out(self) -> None:
         if self._stage is Stage.INIT:
-            self._init_failed(failures.timed_out("", self._settings.init_timeout_s), "timeout")
+            self._init_failed(failures.timed_out("", self._init_limit_s), "timeout")
 
     def _init_failed(self, failure: Failure, status: report.Status) -> None:
         """Init phase: keep the environment, its first invocation tries again. Within an invocation: that is it."""
@@ -270,6 +281,9 @@ class ExecutionEnvironment:
             self._end("its init failed twice")
             return
         self._output.flush()
+        if self._is_provisioned:
+            self._end("its init failed", LaunchFailure(LaunchFailureKind.INIT, "Its init phase failed."))
+            return
         self._step(Step.INIT_FAILED)
         session, self._session = self._session, None
         self._spawn(self._ready_after_closing(session))
@@ -360,6 +374,8 @@ class ExecutionEnvironment:
         if duration_ms is None:
             duration_ms = (time.monotonic_ns() - current.started_ns) / 1e6
         init_ms, self._init_duration_ms = self._init_duration_ms, None
+        if self._is_provisioned:
+            init_ms = None  # it was no part of any invocation
         billed_ms = report.billed_duration_ms(duration_ms, init_ms)
         output = self._output
         output.drain()

@@ -43,7 +43,7 @@ class ConcurrencyInUse(Protocol):
 
     def unreserved_in_use(self, account: str, region: str) -> int: ...
 
-    def reserved_total(self, account: str, region: str) -> int: ...
+    def claimed_total(self, account: str, region: str) -> int: ...
 
 
 class Tally:
@@ -51,7 +51,8 @@ class Tally:
 
     __slots__ = (
         "account_in_use", "billed_ms", "buckets", "completed", "duration_max", "duration_min", "duration_total",
-        "errors", "function_in_use", "loops", "qualifier", "throttles", "unreserved_in_use", "version",
+        "errors", "function_in_use", "loops", "provisioned_in_use", "qualifier", "spillovers", "throttles",
+        "unreserved_in_use", "utilization", "version",
     )  # fmt: skip
 
     def __init__(self, version: FunctionVersion, qualifier: str | None) -> None:
@@ -69,6 +70,9 @@ class Tally:
         self.function_in_use: Distribution = {}
         self.account_in_use: Distribution = {}
         self.unreserved_in_use: Distribution = {}
+        self.provisioned_in_use: Distribution = {}
+        self.utilization: Distribution = {}  # in thousandths
+        self.spillovers = 0
 
 
 @dataclass(slots=True)
@@ -146,6 +150,19 @@ class InvocationMetrics:
         seen = tally.unreserved_in_use
         seen[unreserved_in_use] = seen.get(unreserved_in_use, 0) + 1
 
+    def provisioned(self, version: FunctionVersion, qualifier: str | None, in_use: int | None, allocated: int) -> None:
+        """See `invoke.ports.InvocationObserver`."""
+        key = (int(self._now() // 60), id(version), qualifier)
+        tally = self._tallies.get(key)
+        if tally is None:
+            tally = self._tallies[key] = Tally(version, qualifier)
+        if in_use is None:
+            tally.spillovers += 1
+            return
+        tally.provisioned_in_use[in_use] = tally.provisioned_in_use.get(in_use, 0) + 1
+        thousandths = round(1000 * in_use / allocated) if allocated else 1000
+        tally.utilization[thousandths] = tally.utilization.get(thousandths, 0) + 1
+
     def throttled(self, version: FunctionVersion, qualifier: str | None) -> None:
         """See `invoke.ports.InvocationObserver`."""
         key = (int(self._now() // 60), id(version), qualifier)
@@ -181,7 +198,7 @@ class InvocationMetrics:
             samples.append((function, count, counters.in_use_by_account(*pool), counters.unreserved_in_use(*pool)))
         functions = [tally.version.function for tally in tallies.values()] + [sample[0] for sample in samples]
         pools: set[tuple[str, str]] = {(function.account, function.region) for function in functions}
-        reserved = {pool: counters.reserved_total(*pool) for pool in pools}
+        reserved = {pool: counters.claimed_total(*pool) for pool in pools}
         minute = int(self._now() // 60)
 
         def make() -> Batch:
@@ -259,6 +276,12 @@ def _invocation_metrics(tally: Tally) -> Iterator[tuple[str, str, StatisticSet]]
         yield "Duration", "Milliseconds", durations
         yield "ConcurrentExecutions", "Count", _values(tally.function_in_use)
     yield "Throttles", "Count", _values({1: tally.throttles, 0: tally.completed})
+    if tally.provisioned_in_use:
+        yield "ProvisionedConcurrencyInvocations", "Count", _values({1: sum(tally.provisioned_in_use.values())})
+        yield "ProvisionedConcurrentExecutions", "Count", _values(tally.provisioned_in_use)
+        yield "ProvisionedConcurrencyUtilization", "None", _values(tally.utilization, 1000)
+    if tally.spillovers:
+        yield "ProvisionedConcurrencySpilloverInvocations", "Count", _values({1: tally.spillovers})
     if tally.loops:
         yield "RecursiveInvocationsDropped", "Count", _values({1: tally.loops})
 
@@ -271,11 +294,11 @@ def _account_metrics(tally: Tally, reserved: int) -> Iterator[tuple[str, Mapping
         yield "ClaimedAccountConcurrency", claimed
 
 
-def _values(seen: Mapping[int, int]) -> StatisticSet:
+def _values(seen: Mapping[int, int], unit: int = 1) -> StatisticSet:
     values = StatisticSet()
     for number, count in seen.items():
         if count:
-            values.add(float(number), count)
+            values.add(number / unit, count)
     return values
 
 

@@ -97,11 +97,12 @@ class Concurrency:
 
 
 def _config(config: ProvisionedConfig) -> Params:
-    return {
+    progress = config.progress
+    answer = {
         "RequestedProvisionedConcurrentExecutions": config.requested,
-        "AvailableProvisionedConcurrentExecutions": 0,
-        "AllocatedProvisionedConcurrentExecutions": 0,
-        "Status": config.status,
-        "StatusReason": config.status_reason,
+        "AvailableProvisionedConcurrentExecutions": progress.available,
+        "AllocatedProvisionedConcurrentExecutions": progress.allocated,
+        "Status": progress.status.value,
         "LastModified": datetime.fromtimestamp(config.modified, UTC).strftime("%Y-%m-%dT%H:%M:%S+0000"),
     }
+    return answer if progress.reason is None else answer | {"StatusReason": progress.reason}

@@ -60,10 +60,7 @@ SETTINGS_SUPPORT: Final[Support] = {
     "PutFunctionConcurrency": effective("FunctionName", "ReservedConcurrentExecutions"),
     "GetFunctionConcurrency": _FUNCTION,
     "DeleteFunctionConcurrency": _FUNCTION,
-    "PutProvisionedConcurrencyConfig": {
-        **_QUALIFIED,
-        "ProvisionedConcurrentExecutions": without_effect("Stored with the status FAILED: nothing is allocated yet."),
-    },
+    "PutProvisionedConcurrencyConfig": effective("FunctionName", "Qualifier", "ProvisionedConcurrentExecutions"),
     "GetProvisionedConcurrencyConfig": _QUALIFIED,
     "DeleteProvisionedConcurrencyConfig": _QUALIFIED,
     "ListProvisionedConcurrencyConfigs": {**_FUNCTION, **_PAGE},
