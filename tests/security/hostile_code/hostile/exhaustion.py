@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import contextlib
 import ctypes
 import mmap
 import os
@@ -17,18 +18,21 @@ from typing import Any
 from hostile.attempts import attempt, call, until_refused
 
 
-def _close_new(before: set[str]) -> None:
-    for name in set(os.listdir("/proc/self/fd")) - before:
-        try:
-            os.close(int(name))
-        except OSError:
-            continue
+def _open_descriptors() -> set[int]:
+    return {int(name) for name in os.listdir("/proc/self/fd")}
+
+
+def _close_new(before: set[int]) -> None:
+    """Without a listing, for which there is no descriptor left."""
+    for number in set(range(3, 1024)) - before:
+        with contextlib.suppress(OSError):
+            os.close(number)
 
 
 @attempt
 def kernel_objects(event: dict[str, Any]) -> Any:
     """As many as there are of everything, held for a while."""
-    before = set(os.listdir("/proc/self/fd"))
+    before = _open_descriptors()
     signal.pthread_sigmask(signal.SIG_BLOCK, [40])
     information = bytes([40, 0, 0, 0, 0, 0, 0, 0, 0xFF, 0xFF, 0xFF, 0xFF]) + bytes(116)
     queues = iter(range(10_000))
@@ -54,7 +58,7 @@ def kernel_objects(event: dict[str, Any]) -> Any:
 
 @attempt
 def descriptors(event: dict[str, Any]) -> Any:
-    before = set(os.listdir("/proc/self/fd"))
+    before = _open_descriptors()
     count = until_refused(lambda: os.open("/dev/null", 0), 100_000)
     _close_new(before)
     return count
@@ -107,15 +111,7 @@ def threads(event: dict[str, Any]) -> Any:
 def processes(event: dict[str, Any]) -> Any:
     """A fork bomb; the children do nothing, so that there are as many as there can be."""
     children: list[int] = []
-
-    def fork() -> None:
-        pid = os.fork()
-        if pid == 0:
-            signal.pause()
-            os._exit(0)
-        children.append(pid)
-
-    count = until_refused(fork, 5000)
+    count = until_refused(lambda: children.append(os.posix_spawn("/bin/sleep", ["sleep", "100"], {})), 5000)
     for pid in children:
         os.kill(pid, 9)
         os.waitpid(pid, 0)
@@ -125,30 +121,20 @@ def processes(event: dict[str, Any]) -> Any:
 @attempt
 def orphans(event: dict[str, Any]) -> Any:
     """Processes whose parents are gone at once: somebody must reap them, or they count for ever."""
-    made = 0
-    for _ in range(1500):
-        pid = os.fork()
-        if pid == 0:
-            if os.fork() == 0:
-                os._exit(0)
-            os._exit(0)
-        os.waitpid(pid, 0)
-        made += 1
-    return made
+    script = "number=0; while [ $number -lt 1500 ]; do (: &); number=$((number + 1)); done; echo $number"
+    return int(subprocess.run(["/bin/sh", "-c", script], capture_output=True, check=True).stdout)
 
 
 @attempt
 def disk(event: dict[str, Any]) -> Any:
-    """More than /tmp holds."""
-    written = 0
+    """As much as /tmp holds, and more."""
+    descriptor = os.open("/tmp/filler", os.O_CREAT | os.O_WRONLY)
+    places = iter(range(0, 2 << 30, 16 << 20))
     try:
-        with open("/tmp/filler", "wb", buffering=0) as file:
-            while written < 2 << 30:
-                written += file.write(bytes(1 << 20))
+        return until_refused(lambda: os.posix_fallocate(descriptor, next(places), 16 << 20), 128)
     finally:
+        os.close(descriptor)
         os.unlink("/tmp/filler")
-        event["written"] = written
-    return written
 
 
 @attempt
@@ -163,8 +149,8 @@ def shared_memory(event: dict[str, Any]) -> Any:
 @attempt
 def inodes(event: dict[str, Any]) -> Any:
     os.mkdir("/tmp/many")
-    numbers = iter(range(20_000))
-    count = until_refused(lambda: os.close(os.open(f"/tmp/many/{next(numbers)}", os.O_CREAT | os.O_WRONLY)), 20_000)
+    numbers = iter(range(8_000))
+    count = until_refused(lambda: os.close(os.open(f"/tmp/many/{next(numbers)}", os.O_CREAT | os.O_WRONLY)), 8_000)
     subprocess.run(["/bin/rm", "-rf", "/tmp/many"], check=True)
     return count
 
@@ -173,12 +159,12 @@ def inodes(event: dict[str, Any]) -> Any:
 def memory(event: dict[str, Any]) -> Any:
     kept = []
     while True:
-        kept.append(bytearray(os.urandom(1 << 20)))
+        kept.append(b"x" * (8 << 20))
 
 
 @attempt
 def memory_of_a_child(event: dict[str, Any]) -> Any:
-    script = "kept = []\nwhile True: kept.append(bytearray(b'x' * (1 << 20)))"
+    script = "kept = []\nwhile True: kept.append(b'x' * (8 << 20))"
     return subprocess.run([sys.executable, "-I", "-S", "-c", script], check=False).returncode
 
 
@@ -187,7 +173,7 @@ def memory_without_a_process(event: dict[str, Any]) -> Any:
     """Files in memory count too."""
     descriptor = os.memfd_create("filler")
     while True:
-        os.write(descriptor, bytes(1 << 20))
+        os.write(descriptor, bytes(8 << 20))
 
 
 @attempt

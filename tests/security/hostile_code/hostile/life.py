@@ -48,7 +48,7 @@ def stop_itself(event: dict[str, Any]) -> Any:
 
 @attempt
 def ignore_signals_and_go_on(event: dict[str, Any]) -> Any:
-    for number in range(1, 65):
+    for number in set(range(1, 65)) - {signal.SIGCHLD}:
         outcome(lambda number=number: signal.signal(number, signal.SIG_IGN))  # type: ignore[misc]
     _daemon(event["sleep_s"])
     while True:

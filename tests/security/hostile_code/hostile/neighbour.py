@@ -49,11 +49,6 @@ def kernel_objects() -> dict[str, list[Any]]:
         "pipes": until_refused(os.pipe, 50),
         "sockets": until_refused(lambda: socket.socket().detach(), 50),
     }
-    for name in set(os.listdir("/proc/self/fd")) - before:
-        try:
-            os.close(int(name))
-        except OSError:
-            continue  # of the listing itself
     timers = [ctypes.c_int() for _ in range(50)]
     remaining = iter(timers)
     found["timers"] = until_refused(lambda: call(222, 107, 1, 0, ctypes.byref(next(remaining))), 50)
@@ -63,6 +58,11 @@ def kernel_objects() -> dict[str, list[Any]]:
     found["message queues"] = until_refused(lambda: call(240, 180, b"n%d" % next(names), 0o102, 0o600, 0), 5)
     for number in range(5):
         call(241, 181, b"n%d" % number)
+    for name in set(os.listdir("/proc/self/fd")) - before:
+        try:
+            os.close(int(name))
+        except OSError:
+            continue  # of the listing itself
     threads = [threading.Thread(target=threading.Event().wait, args=(0.01,)) for _ in range(20)]
     found["threads"] = until_refused(iter([thread.start for thread in threads]).__next__, 20)
     for thread in threads:
