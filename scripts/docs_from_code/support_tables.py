@@ -50,7 +50,7 @@ def _registered() -> dict[str, Operations]:
         "cloudwatch": cloudwatch.operations(part),
         "sqs": sqs.operations(part, part, part, part, part),
         "iam": iam.operations(part, part),
-        "sts": sts.operations(part, part, part),
+        "sts": sts.operations(part, part, part, part),
     }
 
 

@@ -16,6 +16,7 @@ from lambent.app.storage import Storage
 from lambent.aws.chain import AwsEndpoint, Forward
 from lambent.aws.health import HEALTH_PATHS, Health
 from lambent.aws.service import ServiceDefinition
+from lambent.aws_client.open_id_keys import OpenIdKeys
 from lambent.config import Config
 from lambent.http import tls
 from lambent.http.messages import Handler
@@ -69,7 +70,7 @@ async def make_endpoint(
         cloudwatch_service(storage.metrics),
         await _sqs(stage, storage),
         iam_service(identity.entities, identity.callers),
-        sts_service(identity.entities, identity.sessions, identity.callers),
+        sts_service(identity.entities, identity.sessions, identity.callers, OpenIdKeys()),
     ]
     reports = _reports(stage, storage, identity, functions, asynchronous)
     stack.push_async_callback(reports.close)

@@ -8,6 +8,7 @@ from dataclasses import dataclass
 
 from lambent.iam.identities import Identities
 from lambent.iam.managed_policies import ManagedPolicies
+from lambent.iam.open_id_providers import OpenIdProviders
 from lambent.iam.roles import Roles
 from lambent.iam.users import Groups, Users
 from lambent.store.api import Store
@@ -15,15 +16,23 @@ from lambent.store.api import Store
 
 @dataclass(frozen=True, slots=True)
 class IamEntities:
-    """Users, groups, roles, managed policies and access keys of this installation."""
+    """Users, groups, roles, managed policies, access keys and identity providers of this installation."""
 
     users: Users
     groups: Groups
     roles: Roles
     policies: ManagedPolicies
     identities: Identities
+    open_id_providers: OpenIdProviders
 
     @classmethod
     def of(cls, store: Store, identities: Identities, now: Callable[[], float] = time.time) -> IamEntities:
         """Those in a store."""
-        return cls(Users(store, now), Groups(store, now), Roles(store, now), ManagedPolicies(store, now), identities)
+        return cls(
+            Users(store, now),
+            Groups(store, now),
+            Roles(store, now),
+            ManagedPolicies(store, now),
+            identities,
+            OpenIdProviders(store, now),
+        )

@@ -28,6 +28,7 @@ GROUPS: Final = "groups"  # account/name
 SETTINGS: Final = "settings"  # what this installation made for itself (signing secret, …)
 LOG_GROUPS: Final = "log_groups"  # account/region/name
 ACCESS_KEYS: Final = "access_keys"  # access key id
+OPEN_ID_PROVIDERS: Final = "open_id_providers"  # account/URL without its scheme
 ALIASES: Final = "aliases"  # account/region/function/alias
 RESOURCE_POLICIES: Final = "resource_policies"  # account/region/function|layer/name/qualifier ($LATEST: the function)
 FUNCTION_CONCURRENCY: Final = "function_concurrency"  # account/region → reserved concurrency of its functions
@@ -54,6 +55,7 @@ TABLES: Final = (
     SETTINGS,
     LOG_GROUPS,
     ACCESS_KEYS,
+    OPEN_ID_PROVIDERS,
     ALIASES,
     RESOURCE_POLICIES,
     FUNCTION_CONCURRENCY,

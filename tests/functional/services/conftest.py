@@ -15,6 +15,7 @@ from botocore.config import Config
 
 from lambent.aws.authorisation import Authoriser
 from lambent.aws.chain import AwsEndpoint
+from lambent.aws_client.open_id_keys import OpenIdKeys
 from lambent.http.server import HttpServer
 from lambent.http.sockets import bind_tcp
 from lambent.iam.audit import AuditLog
@@ -125,7 +126,7 @@ class _Running:
             policy = VerifySignatures(identities, sessions)
         elif self._auth != "none":
             policy = VerifyEnvironment(sessions, self._auth)
-        definitions = [iam.definition(entities, callers), sts.definition(entities, sessions, callers)]
+        definitions = [iam.definition(entities, callers), sts.definition(entities, sessions, callers, OpenIdKeys())]
         authoriser: Authoriser | None = None
         audit = AuditLog(self._data / "audit")
         if self._enforce:

@@ -27,7 +27,7 @@ SERVICES = {
     "cloudwatch": (CLOUDWATCH, cloudwatch.operations(_PART)),
     "iam": (IAM, iam.operations(_PART, _PART)),
     "sqs": (SQS, sqs.operations(_PART, _PART, _PART, _PART, _PART)),
-    "sts": (STS, sts.operations(_PART, _PART, _PART)),
+    "sts": (STS, sts.operations(_PART, _PART, _PART, _PART)),
 }
 
 

@@ -45,6 +45,13 @@ _OF_POLICIES: Final = frozenset(
         "ListPolicyTags",
     }
 )  # fmt: skip
+_OF_PROVIDERS: Final = frozenset(
+    {
+        "GetOpenIDConnectProvider", "DeleteOpenIDConnectProvider", "AddClientIDToOpenIDConnectProvider",
+        "RemoveClientIDFromOpenIDConnectProvider", "UpdateOpenIDConnectProviderThumbprint", "TagOpenIDConnectProvider",
+        "UntagOpenIDConnectProvider", "ListOpenIDConnectProviderTags",
+    }
+)  # fmt: skip
 _OF_SOURCES: Final = frozenset({"SimulatePrincipalPolicy", "GetContextKeysForPrincipalPolicy"})
 
 
@@ -57,6 +64,8 @@ def rules(entities: IamEntities) -> AccessRules:
         **{name: resources.user(name) for name in _OF_USERS},
         **{name: _policy(name) for name in _OF_POLICIES},
         **{name: _source(name) for name in _OF_SOURCES},
+        **{name: _provider(name) for name in _OF_PROVIDERS},
+        "CreateOpenIDConnectProvider": _create_provider,
         **{name: _list(name, kind) for name, kind in _LISTS.items()},
         "CreatePolicy": _create_policy,
     }
@@ -102,6 +111,19 @@ def _policy(operation: str) -> AccessRule:
         return (_access(operation, params["PolicyArn"], context, params),)
 
     return rule
+
+
+def _provider(operation: str) -> AccessRule:
+    def rule(context: RequestContext, params: Params) -> Sequence[Access]:
+        return (_access(operation, params["OpenIDConnectProviderArn"], context, params),)
+
+    return rule
+
+
+def _create_provider(context: RequestContext, params: Params) -> Sequence[Access]:
+    name = params["Url"].removeprefix("https://")
+    arn = f"arn:aws:iam::{context.account}:oidc-provider/{name}"
+    return (_access("CreateOpenIDConnectProvider", arn, context, params),)
 
 
 def _source(operation: str) -> AccessRule:

@@ -6,7 +6,7 @@ from lambent.aws.context import Operations
 from lambent.aws.service import ServiceDefinition
 from lambent.iam.entities import IamEntities
 from lambent.iam.policy_sources import PolicySource
-from lambent.services.iam import access_keys, account, policies, roles, simulation, users
+from lambent.services.iam import access_keys, account, open_id_providers, policies, roles, simulation, users
 from lambent.services.iam.holder_policies import policy_operations, tag_and_boundary_operations
 
 
@@ -28,6 +28,7 @@ def operations(entities: IamEntities, callers: PolicySource) -> Operations:
         **tag_and_boundary_operations("User", entities.users, managed),
         **policies.operations(entities),
         **access_keys.operations(entities),
+        **open_id_providers.operations(entities),
         **account.operations(entities),
         **simulation.operations(entities, callers),
     }

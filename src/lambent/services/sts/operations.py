@@ -1,4 +1,4 @@
-"""STS: GetCallerIdentity, AssumeRole, GetSessionToken, GetAccessKeyInfo; AssumeRoleWithWebIdentity is refused.
+"""STS: GetCallerIdentity, AssumeRole, GetSessionToken, GetAccessKeyInfo; AssumeRoleWithWebIdentity (`web_identity`).
 
 https://docs.aws.amazon.com/STS/latest/APIReference/. Whether the caller's own policies allow sts:AssumeRole is asked
 before (`access`), where policies are enforced; the role's trust policy always. MFA is refused rather than ignored.
@@ -7,7 +7,6 @@ Unlike on AWS, an account's root user may assume roles: with `--auth none` every
 
 from __future__ import annotations
 
-from datetime import UTC, datetime
 from typing import Final
 
 from lambent.aws.context import Operations, Params, RequestContext
@@ -15,34 +14,37 @@ from lambent.aws.service import ServiceDefinition
 from lambent.iam.access_key_ids import account_of
 from lambent.iam.entities import IamEntities
 from lambent.iam.policy_sources import PolicySource
-from lambent.iam.principal import Credentials
 from lambent.iam.roles import Role
 from lambent.iam.sessions import SessionIssuer, parse_role_arn
 from lambent.iam.trust import trusts
 from lambent.model.errors import ServiceError
 from lambent.services.sts.access import assume_role_keys
 from lambent.services.sts.session_parameters import narrowing, packed_size_percent, too_large
-from lambent.services.sts.web_identity import assume_role_with_web_identity
+from lambent.services.sts.shapes import ROLE_DURATION_DEFAULT_S, access_denied, credentials_shape, validation_error
+from lambent.services.sts.web_identity import FetchKeys, WebIdentities
 
-ROLE_DURATION_DEFAULT_S: Final = 3600
 ROLE_CHAINING_MAX_S: Final = 3600
 SESSION_TOKEN_DURATION_DEFAULT_S: Final = 43_200
 ROOT_SESSION_TOKEN_MAX_S: Final = 3600
 _UNSUPPORTED: Final = ("SerialNumber", "TokenCode", "ProvidedContexts")
 
 
-def definition(entities: IamEntities, sessions: SessionIssuer, callers: PolicySource) -> ServiceDefinition:
-    """The service, for the request chain."""
-    return ServiceDefinition("sts", operations(entities, sessions, callers))
+def definition(
+    entities: IamEntities, sessions: SessionIssuer, callers: PolicySource, fetch_keys: FetchKeys
+) -> ServiceDefinition:
+    """The service, for the request chain. `fetch_keys`: those of OpenID Connect providers."""
+    return ServiceDefinition("sts", operations(entities, sessions, callers, fetch_keys))
 
 
-def operations(entities: IamEntities, sessions: SessionIssuer, callers: PolicySource) -> Operations:
+def operations(
+    entities: IamEntities, sessions: SessionIssuer, callers: PolicySource, fetch_keys: FetchKeys
+) -> Operations:
     """Operation name → handler."""
     service = _Sts(entities, sessions, callers)
     return {
         "GetCallerIdentity": service.get_caller_identity,
         "AssumeRole": service.assume_role,
-        "AssumeRoleWithWebIdentity": assume_role_with_web_identity,
+        "AssumeRoleWithWebIdentity": WebIdentities(entities, sessions, fetch_keys).assume_role_with_web_identity,
         "GetSessionToken": service.get_session_token,
         "GetAccessKeyInfo": service.get_access_key_info,
     }
@@ -62,10 +64,10 @@ class _Sts:
         _refuse(params, _UNSUPPORTED)
         arn = params["RoleArn"]
         if parse_role_arn(arn) is None:
-            raise _validation_error(f"{arn} is invalid")
+            raise validation_error(f"{arn} is invalid")
         role = await self._entities.roles.find(arn)
         if role is None or not await self._is_trusted(ctx, params, role):
-            raise _access_denied(
+            raise access_denied(
                 f"User: {ctx.principal.arn} is not authorized to perform: sts:AssumeRole on resource: {arn}"
             )
         duration_s = params.get("DurationSeconds", ROLE_DURATION_DEFAULT_S)
@@ -83,7 +85,7 @@ class _Sts:
         except ValueError as error:
             raise too_large() from error
         output: Params = {
-            "Credentials": _credentials(credentials),
+            "Credentials": credentials_shape(credentials),
             "AssumedRoleUser": {"AssumedRoleId": principal.user_id, "Arn": principal.arn},
         }
         if narrowed.source_identity is not None:
@@ -103,49 +105,32 @@ class _Sts:
         _refuse(params, _UNSUPPORTED)
         principal = ctx.principal
         if ":assumed-role/" in principal.arn or "x-amz-security-token" in ctx.request.headers:
-            raise _access_denied("Cannot call GetSessionToken with session credentials")
+            raise access_denied("Cannot call GetSessionToken with session credentials")
         duration_s = params.get("DurationSeconds", SESSION_TOKEN_DURATION_DEFAULT_S)
         if principal.arn.endswith(":root"):
             duration_s = min(duration_s, ROOT_SESSION_TOKEN_MAX_S)  # as AWS does, without a word
         credentials, _ = self._sessions.session_token(principal, duration_s)
-        return {"Credentials": _credentials(credentials)}
+        return {"Credentials": credentials_shape(credentials)}
 
     async def get_access_key_info(self, _: RequestContext, params: Params) -> Params:
         access_key_id = params["AccessKeyId"]
         key = self._entities.identities.get(access_key_id)
         account = key.account if key is not None else account_of(access_key_id)
         if account is None:
-            raise _validation_error(f"Invalid access key id: {access_key_id}")
+            raise validation_error(f"Invalid access key id: {access_key_id}")
         return {"Account": account}
 
 
 def _check_duration(ctx: RequestContext, role: Role, duration_s: int) -> None:
     if ":assumed-role/" in ctx.principal.arn and duration_s > ROLE_CHAINING_MAX_S:
-        raise _validation_error(
+        raise validation_error(
             "The requested DurationSeconds exceeds the 1 hour session limit for roles assumed by role chaining."
         )
     if duration_s > role.max_session_duration_s:
-        raise _validation_error("The requested DurationSeconds exceeds the MaxSessionDuration set for this role.")
+        raise validation_error("The requested DurationSeconds exceeds the MaxSessionDuration set for this role.")
 
 
 def _refuse(params: Params, names: tuple[str, ...]) -> None:
     given = [name for name in names if params.get(name)]
     if given:
         raise ServiceError("NotImplemented", f"Lambent does not implement {', '.join(given)} yet.", status=501)
-
-
-def _credentials(credentials: Credentials) -> Params:
-    return {
-        "AccessKeyId": credentials.access_key_id,
-        "SecretAccessKey": credentials.secret_access_key,
-        "SessionToken": credentials.session_token,
-        "Expiration": datetime.fromtimestamp(credentials.expires_at or 0.0, UTC),
-    }
-
-
-def _access_denied(message: str) -> ServiceError:
-    return ServiceError("AccessDenied", message, status=403)
-
-
-def _validation_error(message: str) -> ServiceError:
-    return ServiceError("ValidationError", message)

@@ -7,7 +7,6 @@ from typing import Final
 from lambent.aws.support import Support, effective, refused, without_effect
 
 _CONTEXTS: Final = refused("There are no context providers.")
-_NO_PROVIDERS: Final = refused("There are no identity providers: every token is refused, as one of an unknown issuer.")
 _MFA: Final = refused("There are no MFA devices.")
 _TOKEN_SIZE: Final = without_effect("Tokens have the size they need.")
 
@@ -31,10 +30,8 @@ SUPPORT: Final[Support] = {
         "MinimumSessionTokenSize": _TOKEN_SIZE,
     },
     "AssumeRoleWithWebIdentity": {
-        **dict.fromkeys(
-            ("RoleArn", "RoleSessionName", "WebIdentityToken", "ProviderId", "PolicyArns", "Policy", "DurationSeconds"),
-            _NO_PROVIDERS,
-        ),
+        **effective("RoleArn", "RoleSessionName", "WebIdentityToken", "PolicyArns", "Policy", "DurationSeconds"),
+        "ProviderId": refused("It belongs to OAuth 2.0 access tokens; ID tokens are taken."),
         "MinimumSessionTokenSize": _TOKEN_SIZE,
     },
     "GetSessionToken": {

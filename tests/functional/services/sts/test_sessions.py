@@ -2,7 +2,6 @@
 
 from __future__ import annotations
 
-import base64
 import json
 from collections.abc import Callable
 from typing import Any
@@ -139,12 +138,3 @@ def test_the_address_of_the_caller(server: Any) -> None:
             client.list_users()
         else:
             assert refused(client.list_users)[0] == "AccessDenied"
-
-
-def test_web_identities_are_nobodys(sts: Any) -> None:
-    claims = base64.urlsafe_b64encode(json.dumps({"iss": "https://issuer.example"}).encode()).rstrip(b"=").decode()
-    arguments = {"RoleArn": f"arn:aws:iam::{ACCOUNT}:role/x", "RoleSessionName": "me"}
-    message = "No OpenIDConnect provider found in your account for https://issuer.example"
-    call = sts.assume_role_with_web_identity
-    assert refused(call, **arguments, WebIdentityToken=f"e30.{claims}.c2ln") == ("InvalidIdentityToken", message)
-    assert refused(call, **arguments, WebIdentityToken="nonsense")[0] == "InvalidIdentityToken"
