@@ -14,7 +14,7 @@ from botocore.exceptions import ClientError
 from lambent.testing.server import RunningServer
 from lambent.worker.host_memory import own_levels
 
-pytestmark = pytest.mark.root
+pytestmark = [pytest.mark.root, pytest.mark.alone]
 
 MIB = 1 << 20
 HOLD = """

@@ -13,7 +13,7 @@ import pytest
 
 from lambent.testing.server import RunningServer
 
-pytestmark = pytest.mark.root
+pytestmark = [pytest.mark.root, pytest.mark.alone]
 
 SECONDS = int(os.environ.get("LAMBENT_FLOOD_SECONDS", "4"))  # a minute is for who wants to see the figures
 FLOOD = """

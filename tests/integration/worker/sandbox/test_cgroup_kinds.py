@@ -18,7 +18,7 @@ from lambent.worker.sandbox.linux import backend as backend_module
 from lambent.worker.sandbox.linux.backend import LinuxBackend
 from lambent.worker.sandbox.linux.cgroup_hierarchies import Hierarchy, find_hierarchies
 
-pytestmark = pytest.mark.root
+pytestmark = [pytest.mark.root, pytest.mark.alone]
 
 
 def only(kind: str) -> tuple[Hierarchy, ...]:

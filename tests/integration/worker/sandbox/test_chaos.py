@@ -14,7 +14,7 @@ import pytest
 
 from lambent.worker.sandbox.api import Sandbox, SandboxError, SandboxTemplate
 
-pytestmark = pytest.mark.root
+pytestmark = [pytest.mark.root, pytest.mark.alone]
 
 PROGRAMS = ("exit 3", "sleep 0.05; exit 3", "sleep 100 & exec sleep 100")
 

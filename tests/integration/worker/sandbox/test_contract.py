@@ -18,7 +18,7 @@ from lambent.worker.sandbox.fake import FakeBackend, FakeProcess
 from lambent.worker.sandbox.linux.backend import LinuxBackend
 from lambent.worker.sandbox.process.backend import ProcessBackend
 
-pytestmark = pytest.mark.skipif(sys.platform != "linux", reason="needs Linux")
+pytestmark = [pytest.mark.alone, pytest.mark.skipif(sys.platform != "linux", reason="needs Linux")]
 
 PYTHON = f"{sys.base_prefix}/bin/python3"
 GREET = "import sys; print('hello'); sys.stdout.flush(); print('bye', file=sys.stderr); sys.exit(7)"

@@ -17,7 +17,7 @@ from lambent.worker.sandbox.api import SandboxError, SandboxLimits, SandboxSpec,
 from lambent.worker.sandbox.linux.backend import LinuxBackend
 from lambent.worker.sandbox.linux.cgroups import instance_directory
 
-pytestmark = pytest.mark.root
+pytestmark = [pytest.mark.root, pytest.mark.alone]
 
 SERVER = """
 import asyncio, sys

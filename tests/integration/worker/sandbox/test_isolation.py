@@ -11,7 +11,7 @@ import pytest
 
 from lambent.worker.sandbox.api import Bind, SandboxError, SandboxTemplate
 
-pytestmark = pytest.mark.root
+pytestmark = [pytest.mark.root, pytest.mark.alone]
 
 PROBE = """
 import json, os, resource

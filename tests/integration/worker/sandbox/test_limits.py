@@ -11,7 +11,7 @@ import pytest
 from lambent.worker.sandbox.api import SandboxTemplate
 from lambent.worker.sandbox.linux.backend import LinuxBackend
 
-pytestmark = pytest.mark.root
+pytestmark = [pytest.mark.root, pytest.mark.alone]
 
 MIB = 1 << 20
 COUNT = """

@@ -16,6 +16,7 @@ from lambent.worker.sandbox.linux import disk_image
 from lambent.worker.sandbox.linux.backend import LinuxBackend
 
 pytestmark = [
+    pytest.mark.alone,
     pytest.mark.root,
     pytest.mark.skipif(bool(disk_image.why_not()), reason=f"no /tmp on disk here: {disk_image.why_not()}"),
 ]
