@@ -15,9 +15,9 @@ from collections.abc import AsyncIterable, Callable
 from typing import Any, cast
 
 from lambent.http.exchange import HttpExchange
-from lambent.http.messages import Response
+from lambent.http.messages import Request, Response
 from lambent.http.parsing import READ_MAX_BYTES, Phase, RequestParser
-from lambent.http.rendering import CONTINUE, Framing, render
+from lambent.http.rendering import CONTINUE, Framing, PreparedResponse, date_line, render
 from lambent.http.roster import Roster
 from lambent.http.streaming import send_body
 
@@ -148,6 +148,18 @@ class HttpConnection(asyncio.Protocol):
 
     def answer(self, exchange: HttpExchange, response: Response) -> None:
         """Send `response`. Raises ValueError for one that cannot be sent."""
+        if isinstance(response, PreparedResponse):
+            prepared = response.prepared(date_line()) if self._is_usual(exchange) else None
+            if prepared is None:
+                response = response.general()
+            else:
+                exchange.answered = True
+                if self._parser.ready and self._roster.limits.hold_pipelined_s:
+                    self.hold(b"".join(prepared))
+                else:
+                    self._send(*prepared)
+                self._answered(True)
+                return
         head, keep_alive, framing, length = render(
             response,
             exchange.keep_alive and not self._roster.stopping,
@@ -160,7 +172,7 @@ class HttpConnection(asyncio.Protocol):
             if framing is Framing.NONE:
                 body = b""
             if keep_alive and self._parser.ready and self._roster.limits.hold_pipelined_s:
-                self._hold(head + body)
+                self.hold(head + body)
             else:
                 self._send(head, body)
             self._answered(keep_alive)
@@ -170,6 +182,11 @@ class HttpConnection(asyncio.Protocol):
             task = self._roster.loop.create_task(self._send_stream(body, keep_alive, framing, length))
             self._roster.streams.add(task)
             task.add_done_callback(self._roster.streams.discard)
+
+    def _is_usual(self, exchange: HttpExchange) -> bool:
+        return exchange.keep_alive and not (
+            self._roster.stopping or exchange.http10 or exchange.request.head.method == "HEAD"
+        )
 
     @property
     def client_address(self) -> str | None:
@@ -194,6 +211,23 @@ class HttpConnection(asyncio.Protocol):
                 await self._drained
             finally:
                 self._drained = None
+
+    # What a connection that recognises requests by itself calls (before `data_received`)
+
+    @property
+    def is_between_requests(self) -> bool:
+        """Nothing is in hand, nothing is half read, and the connection goes on."""
+        return (
+            self._parser.phase is _IDLE
+            and self._current is None
+            and not (self._parser.ready or self._write_paused or self._closing or self._eof or self._lost)
+            and not (self._reading_paused or self._roster.stopping)
+        )
+
+    def take(self, request: Request) -> None:
+        """Hand over a whole request, of HTTP/1.1 and a connection that stays open."""
+        self._parser.ready.append(HttpExchange(self, request, True, False))
+        self._advance()
 
     # What the roster calls
 
@@ -353,24 +387,25 @@ class HttpConnection(asyncio.Protocol):
 
     # Sending
 
-    def _hold(self, answer: bytes) -> None:
+    def hold(self, answer: bytes) -> None:
+        """Send `answer` with the next one, or in a while if there is none (see `HttpLimits.hold_pipelined_s`). One
+        timer serves many answers; some it sends a little early."""
         self._held += answer
         if self._held_timer is None:
             delay_s = self._roster.limits.hold_pipelined_s
-            self._held_timer = self._roster.loop.call_later(delay_s, self._release_held)
+            self._held_timer = self._roster.loop.call_later(delay_s, self._held_long)
+
+    def _held_long(self) -> None:
+        self._held_timer = None
+        self._release_held()
 
     def _release_held(self) -> None:
-        if self._held_timer is not None:
-            self._held_timer.cancel()
-            self._held_timer = None
         held, self._held = self._held, b""
         if held and not self._transport.is_closing():
             self._write(held)
 
     def _send(self, head: bytes, body: bytes) -> None:
-        if self._held_timer is not None:
-            self._held_timer.cancel()
-            self._held_timer = None
+        if self._held:
             head, self._held = self._held + head, b""
         if len(body) <= _JOIN_MAX_BYTES:
             self._write(head + body)

@@ -86,7 +86,40 @@ class _DateLine:
 
 _status_lines = _StatusLines()
 _prefixes = _Prefixes()
-_date_line = _DateLine()
+date_line = _DateLine()
+"""The `Date` line of now, without its end."""
+
+
+class PreparedResponse(Response):
+    """An answer that knows its bytes for the usual case: a connection of HTTP/1.1 that stays open, and not HEAD."""
+
+    __slots__ = ()
+
+    def prepared(self, date_line: str) -> tuple[bytes, bytes] | None:
+        """Head and body as `render` would have them; None where they are not known."""
+        raise NotImplementedError
+
+    def general(self) -> Response:
+        """The same answer for `render`, for all other cases."""
+        return self
+
+
+class FixedResponse(PreparedResponse):
+    """One that is the same for many requests, rendered once a second."""
+
+    __slots__ = ("_date_line", "_whole")
+
+    def __init__(self, status: int, headers: tuple[tuple[str, str], ...], body: bytes) -> None:
+        super().__init__(status, headers, body)
+        self._date_line = ""
+        self._whole = b""
+
+    def prepared(self, date_line: str) -> tuple[bytes, bytes] | None:
+        if date_line != self._date_line:
+            assert isinstance(self.body, bytes)  # noqa: S101 - for the type checker
+            self._whole = render(self, True, False, False)[0] + self.body
+            self._date_line = date_line
+        return self._whole, b""
 
 
 def render(response: Response, keep_alive: bool, http10: bool, head_only: bool) -> RenderedHead:
@@ -97,7 +130,7 @@ def render(response: Response, keep_alive: bool, http10: bool, head_only: bool) 
     """
     status = response.status
     body = response.body
-    lines = [_status_lines[status], _date_line()]
+    lines = [_status_lines[status], date_line()]
     declared: int | None = None
     framed = False
     for name, value in response.headers:

@@ -10,6 +10,7 @@ import asyncio
 import logging
 import socket
 import ssl
+from collections.abc import Callable
 
 from lambent.http.connection import HttpConnection
 from lambent.http.coroutines import CoroutineHandler, coroutine_handler
@@ -31,12 +32,18 @@ _DEFAULT_LIMITS = HttpLimits()
 class HttpServer:
     """Serves HTTP/1.1 (and 1.0) on sockets that already listen. Use only from the event loop's thread."""
 
-    __slots__ = ("_handler", "_limits", "_name", "_policy", "_roster", "_servers")
+    __slots__ = ("_connection", "_handler", "_limits", "_name", "_policy", "_roster", "_servers")
 
     def __init__(
-        self, handler: Handler, policy: Policy, limits: HttpLimits = _DEFAULT_LIMITS, name: str = "http"
+        self,
+        handler: Handler,
+        policy: Policy,
+        limits: HttpLimits = _DEFAULT_LIMITS,
+        name: str = "http",
+        connection: Callable[[Roster], HttpConnection] = HttpConnection,
     ) -> None:
-        """`name` tells servers apart in the log."""
+        """`name` tells servers apart in the log. `connection` makes the connections."""
+        self._connection = connection
         self._handler = handler
         self._policy = policy
         self._limits = limits
@@ -64,11 +71,11 @@ class HttpServer:
         found = roster
         sock.setblocking(False)
         if sock.family == socket.AF_UNIX:
-            server = await loop.create_unix_server(lambda: HttpConnection(found), sock=sock, backlog=BACKLOG)
+            server = await loop.create_unix_server(lambda: self._connection(found), sock=sock, backlog=BACKLOG)
         else:
             handshake_s = self._limits.header_timeout_s if tls is not None else None
             server = await loop.create_server(
-                lambda: HttpConnection(found), sock=sock, backlog=BACKLOG, ssl=tls, ssl_handshake_timeout=handshake_s
+                lambda: self._connection(found), sock=sock, backlog=BACKLOG, ssl=tls, ssl_handshake_timeout=handshake_s
             )
         self._servers.append(server)
 

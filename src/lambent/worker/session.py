@@ -14,8 +14,10 @@ from lambent.http.limits import HttpLimits
 from lambent.http.messages import Exchange
 from lambent.http.server import HttpServer
 from lambent.model.execution import Invocation
+from lambent.model.ids import RequestId
 from lambent.worker.output import OutputLog
 from lambent.worker.ports import EndpointHost, EnvironmentIdentity, ServedEndpoint
+from lambent.worker.runtime_api.connection import RuntimeConnection
 from lambent.worker.runtime_api.machine import RuntimeMachine
 from lambent.worker.runtime_api.server import RuntimeApi, next_response
 from lambent.worker.sandbox.api import Sandbox, SandboxBackend, SandboxExit, SandboxSpec, SandboxTemplate
@@ -64,7 +66,9 @@ class Session:
         self._machine = RuntimeMachine()
         self._poll: Exchange | None = None
         api = RuntimeApi(self)
-        self._server = HttpServer(api.handle, api, runtime_api_limits, name="runtime api")
+        self._server = HttpServer(
+            api.handle, api, runtime_api_limits, "runtime api", lambda roster: RuntimeConnection(roster, self)
+        )
         self._endpoint: ServedEndpoint | None = None
         self._watcher: asyncio.Task[None] | None = None
         self._closed = False
@@ -141,6 +145,10 @@ class Session:
             await self._watcher
 
     # The runtime's calls (see `runtime_api.server.RuntimeCalls`)
+
+    @property
+    def running(self) -> RequestId | None:
+        return self._machine.request_id if self._machine.invoking else None
 
     def next(self, exchange: Exchange) -> None:
         self._machine.next()

@@ -11,23 +11,26 @@ from typing import Final, Protocol
 import orjson
 
 from lambent.http.messages import Exchange, RequestHead, Response
+from lambent.http.rendering import FixedResponse, PreparedResponse
 from lambent.model import limits
 from lambent.model.execution import Invocation
 from lambent.model.ids import RequestId
 from lambent.worker.runtime_api.machine import RefusedError
+from lambent.worker.runtime_api.paths import INIT_ERROR, INVOCATION, NEXT
 
-_PREFIX: Final = "/2018-06-01/runtime/"
-_NEXT: Final = _PREFIX + "invocation/next"
-_INIT_ERROR: Final = _PREFIX + "init/error"
-_INVOCATION: Final = _PREFIX + "invocation/"
 _JSON: Final = (("Content-Type", "application/json"),)
-_ACCEPTED: Final = Response(202, _JSON, b'{"status":"OK"}\n')
+ACCEPTED: Final = FixedResponse(202, _JSON, b'{"status":"OK"}\n')
 _ERROR_TYPE_HEADER: Final = "lambda-runtime-function-error-type"
 _ERROR_BODY_MAX_BYTES: Final = limits.SYNC_RESPONSE_MAX_BYTES
 
 
 class RuntimeCalls(Protocol):
     """What the environment does about its runtime's requests. Each may raise `RefusedError`."""
+
+    @property
+    def running(self) -> RequestId | None:
+        """The event that the runtime has and has not answered, if there is one."""
+        ...
 
     def next(self, exchange: Exchange) -> None:
         """Keep the exchange until there is an event."""
@@ -53,7 +56,7 @@ class RuntimeApi:
         request = exchange.request
         path = request.path
         try:
-            if path == _NEXT:
+            if path == NEXT:
                 if request.method != "GET":
                     exchange.respond(_refusal(405, "MethodNotAllowed", "Method not allowed"))
                 else:
@@ -67,7 +70,7 @@ class RuntimeApi:
         request = exchange.request
         error_type = request.headers.get(_ERROR_TYPE_HEADER)
         request_id, what = _invocation_path(request.path)
-        if request_id is None and request.path != _INIT_ERROR:
+        if request_id is None and request.path != INIT_ERROR:
             return _refusal(404, "NotFound", f"There is no {request.path} in the Runtime API 2018-06-01")
         if request.method != "POST":
             return _refusal(405, "MethodNotAllowed", "Method not allowed")
@@ -77,7 +80,7 @@ class RuntimeApi:
             self._calls.response(request_id, request.body)
         else:
             self._calls.error(request_id, request.body, error_type)
-        return _ACCEPTED
+        return ACCEPTED
 
     def body_limit(self, head: RequestHead) -> int:
         """See `http.messages.Policy`."""
@@ -100,19 +103,48 @@ class RuntimeApi:
 
 def next_response(invocation: Invocation, deadline_ms: int) -> Response:
     """The answer to `next`: the event and its headers."""
-    headers = [
-        ("Content-Type", "application/json"),
-        ("Lambda-Runtime-Aws-Request-Id", invocation.request_id),
-        ("Lambda-Runtime-Deadline-Ms", str(deadline_ms)),
-        ("Lambda-Runtime-Invoked-Function-Arn", invocation.invoked_function_arn),
-        ("Lambda-Runtime-Trace-Id", invocation.trace_header),
-    ]
-    if invocation.client_context is not None:
-        # A header cannot carry every byte: JSON is re-written in ASCII, which means the same.
-        headers.append(("Lambda-Runtime-Client-Context", _ascii_json(invocation.client_context)))
-    if invocation.cognito_identity is not None:
-        headers.append(("Lambda-Runtime-Cognito-Identity", invocation.cognito_identity))
-    return Response(200, tuple(headers), invocation.payload)
+    return _Event(invocation, deadline_ms)
+
+
+class _Event(PreparedResponse):
+    __slots__ = ("_deadline_ms", "_invocation")
+
+    def __init__(self, invocation: Invocation, deadline_ms: int) -> None:
+        super().__init__(200, (), invocation.payload)
+        self._invocation = invocation
+        self._deadline_ms = deadline_ms
+
+    def general(self) -> Response:
+        invocation = self._invocation
+        headers = [
+            ("Content-Type", "application/json"),
+            ("Lambda-Runtime-Aws-Request-Id", invocation.request_id),
+            ("Lambda-Runtime-Deadline-Ms", str(self._deadline_ms)),
+            ("Lambda-Runtime-Invoked-Function-Arn", invocation.invoked_function_arn),
+            ("Lambda-Runtime-Trace-Id", invocation.trace_header),
+        ]
+        if invocation.client_context is not None:
+            # A header cannot carry every byte: JSON is re-written in ASCII, which means the same.
+            headers.append(("Lambda-Runtime-Client-Context", _ascii_json(invocation.client_context)))
+        if invocation.cognito_identity is not None:
+            headers.append(("Lambda-Runtime-Cognito-Identity", invocation.cognito_identity))
+        return Response(200, tuple(headers), invocation.payload)
+
+    def prepared(self, date_line: str) -> tuple[bytes, bytes] | None:
+        invocation = self._invocation
+        trace_header, payload = invocation.trace_header, invocation.payload
+        if invocation.client_context is not None or invocation.cognito_identity is not None:
+            return None
+        if not (trace_header.isascii() and trace_header.isprintable()):
+            return None
+        head = (
+            f"HTTP/1.1 200 OK\r\n{date_line}\r\nContent-Type: application/json\r\n"
+            f"Lambda-Runtime-Aws-Request-Id: {invocation.request_id}\r\n"
+            f"Lambda-Runtime-Deadline-Ms: {self._deadline_ms}\r\n"
+            f"Lambda-Runtime-Invoked-Function-Arn: {invocation.invoked_function_arn}\r\n"
+            f"Lambda-Runtime-Trace-Id: {trace_header}\r\nContent-Length: {len(payload)}\r\n\r\n"
+        )
+        return head.encode("ascii"), payload
 
 
 def _ascii_json(document: bytes) -> str:
@@ -120,8 +152,8 @@ def _ascii_json(document: bytes) -> str:
 
 
 def _invocation_path(path: str) -> tuple[RequestId | None, str]:
-    if path.startswith(_INVOCATION):
-        request_id, _, what = path[len(_INVOCATION) :].partition("/")
+    if path.startswith(INVOCATION):
+        request_id, _, what = path[len(INVOCATION) :].partition("/")
         if what in {"response", "error"}:
             return RequestId(request_id), what
     return None, ""
