@@ -74,6 +74,9 @@ class Authoriser:
             raise _denied(service, error) from error
 
     def _check(self, context: RequestContext, accesses: Sequence[Access]) -> Pending | None:
+        accesses = _asked(context.principal, accesses)
+        if not accesses:
+            return None
         scheme = context.endpoint_url.partition(":")[0]
         occasion = _occasion(
             context.request, context.principal, context.request_id, context.region, scheme, context.client_address
@@ -96,10 +99,15 @@ class Authoriser:
             raise _denied(service, error) from error
 
     def _pending(self, occasion: Occasion, accesses: Sequence[Access]) -> Pending | None:
-        principal = occasion.principal
-        if principal.arn.endswith(":root"):  # may do anything in its account
-            accesses = [access for access in accesses if access.account not in (None, principal.account)]
+        accesses = _asked(occasion.principal, accesses)
         return self._enforcer.check(occasion, accesses) if accesses else None
+
+
+def _asked(principal: Principal, accesses: Sequence[Access]) -> Sequence[Access]:
+    """Those that policies are asked about: an account's root may do anything in it."""
+    if not principal.arn.endswith(":root"):
+        return accesses
+    return [access for access in accesses if access.account not in (None, principal.account)]
 
 
 def _any_resource(context: RequestContext, _: Params) -> Sequence[Access]:

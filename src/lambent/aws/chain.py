@@ -9,12 +9,14 @@ supervision point: logged with the request id, answered without detail.
 from __future__ import annotations
 
 import asyncio
+import contextlib
 import logging
 from collections.abc import Awaitable, Callable, Coroutine, Mapping, Sequence
 
 from lambent.aws.compression import decompressed
 from lambent.aws.context import Params, RequestContext
 from lambent.aws.directory import ServiceDirectory
+from lambent.aws.envelopes import Envelope, Envelopes
 from lambent.aws.protocols.api import ServiceProtocol, Target
 from lambent.aws.protocols.json_values import serialization_error
 from lambent.aws.protocols.registry import encode_error_without_model
@@ -60,11 +62,11 @@ _EXTRA_ROUTE_BODY = BodyLimit(2 * MIB)
 
 
 class _Call:
-    """One request on its way through the chain."""
+    """One request on its way through the chain. A direct operation answers it as its `Reply`."""
 
     __slots__ = (
-        "caller", "content", "context", "exchange", "operation", "params", "protocol", "request", "request_id",
-        "service", "service_name", "target",
+        "caller", "content", "context", "endpoint", "exchange", "operation", "params", "protocol", "request",
+        "request_id", "service", "service_name", "target",
     )  # fmt: skip
 
     caller: Caller
@@ -74,13 +76,22 @@ class _Call:
     protocol: ServiceProtocol
     target: Target
 
-    def __init__(self, exchange: Exchange, request_id: RequestId) -> None:
+    def __init__(self, endpoint: AwsEndpoint, exchange: Exchange, request_id: RequestId) -> None:
+        self.endpoint = endpoint
         self.exchange = exchange
         self.request = exchange.request
         self.content = exchange.request  # the same with its body decompressed; signatures are over what was sent
         self.request_id = request_id
         self.service: CompiledService | None = None
         self.service_name: str | None = None
+
+    def succeed(self, output: Params) -> None:
+        """See `context.Reply`."""
+        self.endpoint.answer_directly(self, output)
+
+    def fail(self, error: ServiceError) -> None:
+        """See `context.Reply`."""
+        self.endpoint.answer_directly(self, error)
 
 
 class AwsEndpoint:
@@ -118,7 +129,10 @@ class AwsEndpoint:
         self._extra_prefixes = tuple(self._extra_routes)
         self._scheme = scheme
         self._smallest_limit = min(self._directory.smallest_body_limit, _UNKNOWN_BODY.max_bytes)
+        self._envelopes = Envelopes()
         self._tasks: set[asyncio.Task[None]] = set()
+        self._direct: set[_Call] = set()  # what was begun without a task
+        self._direct_emptied: asyncio.Event | None = None
         self._closing = False
 
     def for_callers(self, authenticate: Authenticate) -> AwsEndpoint:
@@ -154,9 +168,16 @@ class AwsEndpoint:
         if self._extra_prefixes and path.startswith(self._extra_prefixes):
             self._extra_routes[max((p for p in self._extra_prefixes if path.startswith(p)), key=len)](exchange)
             return
-        call = _Call(exchange, new_request_id())
+        call = _Call(self, exchange, new_request_id())
         try:
             self._admit(call)
+            envelope = self._envelopes.find(call.request.head)
+            if envelope is not None and len(call.request.body) <= INLINE_HASH_MAX_BYTES:
+                self._open(call, envelope)
+                self._identify(call, envelope.service, None)
+                call.params = envelope.decode(call.request.body)
+                self._begin(call)
+                return
             service = self._route(call)
             if service is None:
                 self._spawn(call, self._forward_upstream(call, self._upstream(call)))
@@ -166,7 +187,8 @@ class AwsEndpoint:
                 self._identify(call, service, None)
                 self._decode(call)
                 self._validate(call, service)
-                self._spawn(call, self._serve(call, self._authorise(call)))
+                self._remember(call, service)
+                self._begin(call)
         except Exception as error:  # noqa: BLE001 the supervision point of the steps without a task
             self._respond(call, self._error_response(call, error))
 
@@ -235,12 +257,47 @@ class AwsEndpoint:
             return None
         return self._authorise_caller(call.context, call.params)
 
+    def _begin(self, call: _Call) -> None:
+        """Authorise, and handle: without a task if that can be."""
+        authorised = self._authorise(call)
+        direct = call.operation.direct
+        if direct is not None and authorised is None:
+            self._direct.add(call)
+            is_begun = False
+            try:
+                is_begun = direct(call.context, call.params, call)
+            finally:
+                if not is_begun:
+                    self._direct.discard(call)
+            if is_begun:
+                return
+        self._spawn(call, self._serve(call, authorised))
+
     async def _serve(self, call: _Call, authorised: Callable[[], Awaitable[None]] | None) -> Response:
         """Handle and encode, once `authorised` has returned."""
         if authorised is not None:
             await authorised()
         operation = call.operation
         return operation.codec.encode(await operation.handler(call.context, call.params), call.request_id)
+
+    # ---- known envelopes
+
+    def _open(self, call: _Call, envelope: Envelope) -> None:
+        """Instead of `_route`."""
+        call.service = envelope.service
+        call.service_name = envelope.service.signing_name
+        call.protocol = envelope.protocol
+        call.target = envelope.target
+        call.operation = envelope.operation
+
+    def _remember(self, call: _Call, service: CompiledService) -> None:
+        """After `_validate`: the same envelope will be known."""
+        if call.operation.is_unsigned or call.operation.codec.bound_headers is None:
+            return
+        payload = call.operation.codec.payload
+        params = {name: value for name, value in call.params.items() if name != payload}
+        envelope = Envelope(service, call.protocol, call.target, call.operation, params, payload)
+        self._envelopes.remember(call.request.head, envelope)
 
     # ---- the same for large bodies, and for what is not ours
 
@@ -328,6 +385,31 @@ class AwsEndpoint:
         operation = service.protocol_for(head).operation_of(head)
         return service.body_limit(operation), operation or "requested", service
 
+    # ---- answers of direct operations
+
+    def answer_directly(self, call: _Call, outcome: Params | ServiceError) -> None:
+        """What a direct operation has to say. Ignored if the call was given up meanwhile."""
+        if call not in self._direct:
+            return
+        self._direct.discard(call)
+        try:
+            if isinstance(outcome, ServiceError):
+                raise outcome
+            response = call.operation.codec.encode(outcome, call.request_id)
+        except Exception as error:  # noqa: BLE001 the supervision point of answers without a task
+            response = self._error_response(call, error)
+        self._respond(call, response)
+        if self._direct_emptied is not None and not self._direct:
+            self._direct_emptied.set()
+
+    async def _close_direct(self, grace_s: float) -> None:
+        if self._direct:
+            self._direct_emptied = asyncio.Event()
+            with contextlib.suppress(TimeoutError):
+                await asyncio.wait_for(self._direct_emptied.wait(), grace_s)
+        for call in list(self._direct):
+            call.fail(_closing_error())
+
     # ---- tasks
 
     def _spawn(self, call: _Call, work: Coroutine[None, None, Response]) -> None:
@@ -361,6 +443,9 @@ class AwsEndpoint:
     async def close(self, grace_s: float) -> None:
         """Refuse new requests (503), give those in flight `grace_s` seconds, then cancel and answer them (503)."""
         self._closing = True
+        await asyncio.gather(self._close_direct(grace_s), self._close_tasks(grace_s))
+
+    async def _close_tasks(self, grace_s: float) -> None:
         if not self._tasks:
             return
         _, late = await asyncio.wait(self._tasks, timeout=grace_s)

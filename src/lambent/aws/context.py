@@ -4,10 +4,11 @@ from __future__ import annotations
 
 from collections.abc import Awaitable, Callable, Mapping
 from dataclasses import dataclass
-from typing import Any
+from typing import Any, Protocol
 
 from lambent.http.messages import Request
 from lambent.iam.principal import Principal
+from lambent.model.errors import ServiceError
 from lambent.model.ids import AccountId, Region, RequestId
 
 Params = dict[str, Any]
@@ -32,5 +33,19 @@ class RequestContext:
 
 
 Operation = Callable[[RequestContext, Params], Awaitable[Params]]
+
+
+class Reply(Protocol):
+    """Where a direct operation's answer goes. Called once, on the event loop, then or later."""
+
+    def succeed(self, output: Params) -> None: ...
+
+    def fail(self, error: ServiceError) -> None: ...
+
+
+DirectOperation = Callable[[RequestContext, Params, Reply], bool]
+"""Begins an operation that answers its `Reply` without a task. False: nothing has happened, and the operation's handler
+is to do it. Raises ServiceError as the handler would."""
+
 Operations = Mapping[str, Operation]
 """Operation name → handler, of one service. Errors are raised as `model.errors.ServiceError`."""

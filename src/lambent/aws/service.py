@@ -7,7 +7,7 @@ from collections.abc import Mapping
 from dataclasses import dataclass, field
 from typing import Any
 
-from lambent.aws.context import Operation, Operations
+from lambent.aws.context import DirectOperation, Operation, Operations
 from lambent.aws.models import ServiceModel, load_service_model
 from lambent.aws.protocols.api import OperationCodec, ServiceProtocol
 from lambent.aws.protocols.registry import PROTOCOLS
@@ -46,7 +46,8 @@ class ServiceDefinition:
     calls a violated constraint, by default what its protocol does. `signing_name`, where it differs from `name`, is
     the service in the credential scope and the first label of its host names. `checks_by_itself`: the model's
     constraints are not checked before the handler, which words its own refusals. `supplement` is what the model lacks,
-    in the model's form; under "query" what the query protocol needs that the model speaks no longer.
+    in the model's form; under "query" what the query protocol needs that the model speaks no longer. `direct`:
+    operations that can often be answered without a task.
     """
 
     name: str
@@ -58,6 +59,7 @@ class ServiceDefinition:
     signing_name: str | None = None
     checks_by_itself: bool = False
     supplement: Mapping[str, Any] | None = None
+    direct: Mapping[str, DirectOperation] = field(default_factory=dict)
 
 
 @dataclass(frozen=True, slots=True)
@@ -69,6 +71,7 @@ class CompiledOperation:
     validate: Validator | None
     handler: Operation
     is_unsigned: bool
+    direct: DirectOperation | None
 
 
 class CompiledService:
@@ -125,8 +128,17 @@ class CompiledService:
         models = self._query_model if protocol.name == "query" else None
         model = (models or self.model).operations[name]
         overrides = {**self.definition.overrides.get(ANY_OPERATION, {}), **self.definition.overrides.get(name, {})}
-        validate = None if self.definition.checks_by_itself else compile_validator(model.input, overrides)
-        return CompiledOperation(name, protocol.codec(model), validate, handler, model.unsigned)
+        codec = protocol.codec(model)
+        is_plain = codec.bound_headers is not None and lower_camel(codec.payload or "") not in overrides
+        return CompiledOperation(
+            name=name,
+            codec=codec,
+            validate=None if self.definition.checks_by_itself else compile_validator(model.input, overrides),
+            handler=handler,
+            is_unsigned=model.unsigned,
+            has_plain_envelope=is_plain and not model.unsigned,
+            direct=self.definition.direct.get(name),
+        )
 
     def validation_code(self, protocol: ServiceProtocol) -> str:
         """What this API calls a violated constraint."""

@@ -107,6 +107,28 @@ class Frontend:
             await self._reservations.refresh()
         return self._counting.reserved(function) == 0
 
+    def begin(self, request: InvokeRequest, done: Callable[[InvokeResponse | ServiceError], None]) -> bool:
+        """As `invoke`, without a task: `done` is called once, then or later. False, and nothing has happened, when
+        something must be awaited first; raises what `invoke` raises."""
+        version = self._directory.cached(request.reference)
+        payload = request.payload or b"{}"
+        if version is None or request.dry_run or request.trace_header is not None or len(payload) > OFF_LOOP_BYTES:
+            return False
+        if not self._reservations.are_current:
+            return False
+        check_json(payload)
+        executed = version.version
+
+        def answered(outcome: Completed | ServiceError) -> None:
+            if isinstance(outcome, Completed):
+                done(InvokeResponse(outcome.payload, outcome.function_error, executed, outcome.log_tail))
+            else:
+                done(outcome)
+
+        invocation = _invocation(request, payload, version, self._tracing.begun(version))
+        self._admit(version, request.reference.qualifier, invocation, answered)
+        return True
+
     async def drain(self, grace_s: float) -> None:
         """Wait until nothing runs any more, at most `grace_s` seconds."""
         try:
@@ -145,27 +167,9 @@ class Frontend:
     async def _run(self, version: FunctionVersion, qualifier: str | None, invocation: Invocation) -> Completed:
         if not self._reservations.are_current:
             await self._reservations.refresh()
-        permit = self._counting.try_acquire(version.function, version.version)
-        if isinstance(permit, Throttled):
-            if self._observer is not None:
-                self._observer.throttled(version, qualifier)
-            raise _throttled(permit)
         answer: asyncio.Future[Completed] = asyncio.get_running_loop().create_future()
-        self._in_flight += 1
-        self._idle.clear()
-        finished = self._finisher(version, qualifier, permit, answer)
-        self._pools.submit(version, PendingInvocation(invocation, finished), provisioned=permit.is_provisioned)
-        return await answer
 
-    def _finisher(
-        self, version: FunctionVersion, qualifier: str | None, permit: Permit, answer: asyncio.Future[Completed]
-    ) -> Callable[[Completed | ServiceError], None]:
-        def finished(outcome: Completed | ServiceError) -> None:
-            permit.release()
-            self._observe(version, qualifier, permit, outcome)
-            self._in_flight -= 1
-            if not self._in_flight:
-                self._idle.set()
+        def done(outcome: Completed | ServiceError) -> None:
             if answer.done():
                 return  # the caller is gone
             if isinstance(outcome, Completed):
@@ -173,7 +177,38 @@ class Frontend:
             else:
                 answer.set_exception(outcome)
 
-        return finished
+        self._admit(version, qualifier, invocation, done)
+        return await answer
+
+    def _admit(
+        self,
+        version: FunctionVersion,
+        qualifier: str | None,
+        invocation: Invocation,
+        done: Callable[[Completed | ServiceError], None],
+    ) -> None:
+        """Take a permit, and hand the invocation to its pool; `done` is called once. Raises TooManyRequestsException.
+
+        The counters must be current.
+        """
+        permit = self._counting.try_acquire(version.function, version.version)
+        if isinstance(permit, Throttled):
+            if self._observer is not None:
+                self._observer.throttled(version, qualifier)
+            raise _throttled(permit)
+        self._in_flight += 1
+        if self._in_flight == 1:
+            self._idle.clear()
+
+        def finished(outcome: Completed | ServiceError) -> None:
+            permit.release()
+            self._observe(version, qualifier, permit, outcome)
+            self._in_flight -= 1
+            if not self._in_flight:
+                self._idle.set()
+            done(outcome)
+
+        self._pools.submit(version, PendingInvocation(invocation, finished), provisioned=permit.is_provisioned)
 
     def _observe(
         self, version: FunctionVersion, qualifier: str | None, permit: Permit, outcome: Completed | ServiceError

@@ -23,6 +23,17 @@ class Target:
 class OperationCodec(Protocol):
     """One operation in one protocol."""
 
+    @property
+    def bound_headers(self) -> tuple[str, ...] | None:
+        """If the input is nothing but the request's target, these header fields (lower case) and perhaps the body as it
+        is (see `payload`): their names. None if the body is decoded, or more is looked at."""
+        ...
+
+    @property
+    def payload(self) -> str | None:
+        """The member that is the body as it is."""
+        ...
+
     def decode(self, request: Request, target: Target) -> Params:
         """The operation's input. Unknown members are ignored, nulls absent. Raises ServiceError (Serialization…)."""
         ...

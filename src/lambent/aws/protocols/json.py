@@ -23,6 +23,9 @@ EVENT_STREAM = "application/vnd.amazon.eventstream"
 class JsonOperation:
     """One operation in AWS JSON."""
 
+    bound_headers: tuple[str, ...] | None = None
+    payload: str | None = None
+
     def __init__(self, operation: OperationModel, content_type: str, decoders: Decoders, encoders: Encoders) -> None:
         shape = operation.output
         self._content_type = content_type

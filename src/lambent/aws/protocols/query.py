@@ -40,6 +40,9 @@ def is_form(head: RequestHead) -> bool:
 class QueryOperation:
     """One operation in the query protocol."""
 
+    bound_headers: tuple[str, ...] | None = None
+    payload: str | None = None
+
     def __init__(self, operation: OperationModel, namespace: str, readers: FormReaders, writers: XmlWriters) -> None:
         self._read: Callable[[Tree], Any] | None = readers.structure(operation.input) if operation.input else None
         self._write: Write | None = writers.content(operation.output) if operation.output else None

@@ -73,6 +73,11 @@ class InputBindings:
         for name, member in shape.members.items():
             self._add(name, member)
 
+    @property
+    def header_names(self) -> tuple[str, ...] | None:
+        """The header fields that are read, in lower case; None if they are not a fixed set."""
+        return None if self._header_maps else tuple(header for header, _, _ in self._headers)
+
     def _add(self, name: str, member: Shape) -> None:
         wire = member.wire_name(name)
         if member.location == "uri":

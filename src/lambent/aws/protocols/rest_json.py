@@ -33,6 +33,8 @@ class _Input:
         self._payload: str | None = shape.traits.get("payload")
         self._is_text = False
         self._body: Convert | None = None
+        self.bound_headers: tuple[str, ...] | None = None
+        self.payload: str | None = None
         if self._payload is None:
             if any(member.location is None for member in shape.members.values()):
                 self._body = decoders.structure(shape)
@@ -40,6 +42,8 @@ class _Input:
             self._is_text = shape.members[self._payload].type == "string"
         else:
             self._body = decoders.decoder(shape.members[self._payload])
+        if self._body is None and not self._is_text and not _is_constrained(shape, self._payload):
+            self.bound_headers, self.payload = self._bindings.header_names, self._payload
 
     def decode(self, request: Request, target: Target) -> Params:
         body = request.body
@@ -55,6 +59,13 @@ class _Input:
         head = request.head
         self._bindings.read(params, target.inputs, head.query, head.headers)
         return params
+
+
+def _is_constrained(shape: Shape, payload: str | None) -> bool:
+    """Whether anything could be wrong with a raw payload as such."""
+    if payload is None:
+        return False
+    return payload in shape.required or bool({"min", "max"} & set(shape.members[payload].traits))
 
 
 def _text(body: bytes) -> str:
@@ -128,6 +139,14 @@ class RestJsonOperation:
             if operation.output is not None
             else _Nothing(operation.status)
         )
+
+    @property
+    def bound_headers(self) -> tuple[str, ...] | None:
+        return self._input.bound_headers if self._input is not None else None
+
+    @property
+    def payload(self) -> str | None:
+        return self._input.payload if self._input is not None else None
 
     def decode(self, request: Request, target: Target) -> Params:
         return self._input.decode(request, target) if self._input is not None else {}

@@ -73,6 +73,9 @@ class RpcV2CborProtocol:
 class RpcV2CborOperation:
     """One operation in RPC v2 CBOR."""
 
+    bound_headers: tuple[str, ...] | None = None
+    payload: str | None = None
+
     def __init__(self, operation: OperationModel, decoders: Decoders, encoders: _Encoders) -> None:
         self._decode = decoders.structure(operation.input) if operation.input is not None else None
         self._encode = encoders.structure(operation.output) if operation.output is not None else None

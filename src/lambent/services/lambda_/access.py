@@ -8,6 +8,7 @@ from __future__ import annotations
 
 import re
 from collections.abc import Callable, Mapping, Sequence
+from functools import lru_cache
 from typing import Final
 
 from lambent.aws.authorisation import AccessRule, AccessRules
@@ -37,12 +38,23 @@ def _reference(context: RequestContext, params: Params) -> FunctionReference:
 def _on_function(
     action: str, context: RequestContext, params: Params, keys: Mapping[str, tuple[str, ...]] | None = None
 ) -> Access:
-    reference = _reference(context, params)
+    if not keys:
+        return _plainly(action, params["FunctionName"], params.get("Qualifier"), context.account, context.region)
+    return _access(action, _reference(context, params), keys)
+
+
+@lru_cache(maxsize=4096)
+def _plainly(action: str, name: str, qualifier: str | None, account: AccountId, region: Region) -> Access:
+    """What most requests need, and the same again and again."""
+    return _access(action, parse_function_reference(name, qualifier, account=account, region=region), {})
+
+
+def _access(action: str, reference: FunctionReference, keys: Mapping[str, tuple[str, ...]]) -> Access:
     return Access(
         f"lambda:{action}",
         reference.arn,
         reference.function.account,
-        keys or {},
+        keys,
         resource_policy=(RESOURCE_POLICIES, function_policy_key(reference.function, reference.qualifier)),
         is_data_event=action.startswith("Invoke"),
     )

@@ -8,9 +8,10 @@ from __future__ import annotations
 import base64
 import binascii
 import json
+from collections.abc import Mapping
 
 from lambent.async_invoke.accepting import Acceptance
-from lambent.aws.context import Operations, Params, RequestContext
+from lambent.aws.context import DirectOperation, Operations, Params, Reply, RequestContext
 from lambent.control_plane.permissions import Permissions
 from lambent.invoke.frontend import Frontend, InvokeRequest, InvokeResponse
 from lambent.model import limits
@@ -20,6 +21,7 @@ from lambent.services.lambda_.references import action, named, not_authorized
 from lambent.services.lambda_.support import refuse_unsupported
 
 _TRACE_HEADER = "x-amzn-trace-id"
+_SYNCHRONOUS = "RequestResponse"
 
 
 class Invocations:
@@ -33,24 +35,35 @@ class Invocations:
     def operations(self) -> Operations:
         return {"Invoke": self.invoke, "InvokeAsync": self.invoke_async}
 
+    def direct(self) -> Mapping[str, DirectOperation]:
+        """Operations that can mostly be answered without a task."""
+        return {"Invoke": self.invoke_directly}
+
+    def invoke_directly(self, ctx: RequestContext, params: Params, reply: Reply) -> bool:
+        """The everyday call: RequestResponse, of a function of the caller's account that is known and active."""
+        function = named(ctx, params)
+        if function.function.account != ctx.account or params.get("InvocationType", _SYNCHRONOUS) != _SYNCHRONOUS:
+            return False
+        refuse_unsupported("Invoke", params)
+
+        def done(outcome: InvokeResponse | ServiceError) -> None:
+            if isinstance(outcome, InvokeResponse):
+                reply.succeed(_answer(outcome))
+            else:
+                reply.fail(outcome)
+
+        return self._frontend.begin(_request(ctx, function, params), done)
+
     async def invoke(self, ctx: RequestContext, params: Params) -> Params:
         function = named(ctx, params)
         if function.function.account != ctx.account:
             await self._check_foreign(ctx, function)
         refuse_unsupported("Invoke", params)
-        invocation_type = params.get("InvocationType", "RequestResponse")
+        invocation_type = params.get("InvocationType", _SYNCHRONOUS)
         if invocation_type == "Event":
             await self._accept(ctx, function, params.get("Payload", b""))
             return {"StatusCode": 202}
-        request = InvokeRequest(
-            reference=function,
-            payload=bytes(params.get("Payload", b"")),
-            request_id=ctx.request_id,
-            log_tail=params.get("LogType") == "Tail",
-            client_context=decode_client_context(params.get("ClientContext")),
-            trace_header=ctx.request.headers.get(_TRACE_HEADER),
-            dry_run=invocation_type == "DryRun",
-        )
+        request = _request(ctx, function, params)
         response = await self._frontend.invoke(request)
         return {"StatusCode": 204} if request.dry_run else _answer(response)
 
@@ -87,6 +100,18 @@ def decode_client_context(given: str | None) -> bytes | None:
     if not is_object:
         raise InvalidRequestContentException("Client context must be a valid Base64-encoded JSON object.")
     return decoded
+
+
+def _request(ctx: RequestContext, function: FunctionReference, params: Params) -> InvokeRequest:
+    return InvokeRequest(
+        reference=function,
+        payload=bytes(params.get("Payload", b"")),
+        request_id=ctx.request_id,
+        log_tail=params.get("LogType") == "Tail",
+        client_context=decode_client_context(params.get("ClientContext")),
+        trace_header=ctx.request.headers.get(_TRACE_HEADER),
+        dry_run=params.get("InvocationType") == "DryRun",
+    )
 
 
 def _answer(response: InvokeResponse) -> Params:
