@@ -292,7 +292,7 @@ class AwsEndpoint:
 
     def _remember(self, call: _Call, service: CompiledService) -> None:
         """After `_validate`: the same envelope will be known."""
-        if call.operation.is_unsigned or call.operation.codec.bound_headers is None:
+        if not call.operation.has_plain_envelope:
             return
         payload = call.operation.codec.payload
         params = {name: value for name, value in call.params.items() if name != payload}

@@ -11,7 +11,7 @@ from lambent.aws.context import DirectOperation, Operation, Operations
 from lambent.aws.models import ServiceModel, load_service_model
 from lambent.aws.protocols.api import OperationCodec, ServiceProtocol
 from lambent.aws.protocols.registry import PROTOCOLS
-from lambent.aws.validation import Overrides, Validator, compile_validator
+from lambent.aws.validation import Overrides, Validator, compile_validator, lower_camel
 from lambent.http.messages import RequestHead
 from lambent.model.errors import ServiceError
 from lambent.model.limits import MIB
@@ -71,6 +71,7 @@ class CompiledOperation:
     validate: Validator | None
     handler: Operation
     is_unsigned: bool
+    has_plain_envelope: bool  # its input follows from `codec.bound_headers`, and its payload needs no check
     direct: DirectOperation | None
 
 

@@ -10,7 +10,7 @@ from hypothesis import given
 from hypothesis import strategies as st
 
 from lambent.http.messages import Response
-from lambent.http.rendering import Framing, render
+from lambent.http.rendering import FixedResponse, Framing, date_line, render
 
 
 async def pieces() -> AsyncIterator[bytes]:
@@ -113,3 +113,15 @@ def test_a_field_is_one_line_or_an_error(name: str, value: str) -> None:
     lines = data[:-4].split(b"\r\n")
     assert len(lines) in (3, 4)
     assert not any(b"\r" in line or b"\n" in line for line in lines)
+
+
+def test_a_fixed_response_is_rendered_as_any_other() -> None:
+    fixed = FixedResponse(202, (("Content-Type", "application/json"),), b"{}")
+    prepared = fixed.prepared(date_line())
+    assert prepared is not None
+    assert prepared == fixed.prepared(date_line())
+    plain = render(Response(202, fixed.headers, b"{}"), True, False, False)[0] + b"{}"
+    date = re.compile(rb"Date: [^\r]+")
+    assert date.sub(b"", prepared[0]) == date.sub(b"", plain)
+    assert prepared[1] == b""
+    assert fixed.general() is fixed

@@ -16,7 +16,7 @@ from lambent.control_plane.permissions import Permissions
 from lambent.invoke.frontend import Frontend, InvokeRequest, InvokeResponse
 from lambent.model import limits
 from lambent.model.arn import FunctionReference
-from lambent.model.errors import InvalidRequestContentException
+from lambent.model.errors import InvalidRequestContentException, ServiceError
 from lambent.services.lambda_.references import action, named, not_authorized
 from lambent.services.lambda_.support import refuse_unsupported
 

@@ -34,7 +34,7 @@ def definition(
         operations(control_plane, frontend, acceptance, downloads),
         overrides=constraints.overrides(control_plane.limits),
         body_limits=constraints.BODY_LIMITS,
-        direct=Invocations(frontend, control_plane.permissions).direct(),
+        direct=Invocations(frontend, acceptance, control_plane.permissions).direct(),
     )
 
 
