@@ -157,7 +157,7 @@ def _flood(address: tuple[str, int]) -> list[Any]:
 
 
 def _is_open(sock: socket.socket) -> bool:
-    return outcome(lambda: sock.recv(10, socket.MSG_PEEK)) == "EAGAIN"
+    return bool(outcome(lambda: sock.recv(10, socket.MSG_PEEK)) == "EAGAIN")
 
 
 @attempt
@@ -170,8 +170,10 @@ def bodies_held_open(event: dict[str, Any]) -> Any:
         outcome(lambda sock=sock: sock.sendall(head))  # type: ignore[misc]
         until_refused(lambda sock=sock: sock.sendall(block), 11)  # type: ignore[misc]
     time.sleep(0.3)
-    refused = sum(not _is_open(sock) for sock in kept if sock.setblocking(False) is None)
+    refused = 0
     for sock in kept:
+        sock.setblocking(False)
+        refused += not _is_open(sock)
         sock.close()
     return refused
 
