@@ -1,0 +1,156 @@
+"""Environments come and go, and those who make them are killed: the server answers on, and keeps nothing of it.
+
+LAMBENT_CYCLES says how many environments; few by default.
+"""
+
+from __future__ import annotations
+
+import os
+import signal
+import threading
+import time
+from collections.abc import Callable, Iterator
+from pathlib import Path
+from typing import Any
+
+import pytest
+
+from lambent.packaging.build import zip_directory
+from lambent.testing.inventory import Footprint, Inventory
+from lambent.testing.server import RunningServer
+
+pytestmark = pytest.mark.root
+
+CYCLES = int(os.environ.get("LAMBENT_CYCLES", "24"))
+GROWTH_BYTES = 32 << 20
+_CODE = Path(__file__).parents[1] / "hostile_code"
+
+
+@pytest.fixture(scope="module")
+def server(tmp_path_factory: pytest.TempPathFactory) -> Iterator[RunningServer]:
+    server = RunningServer(tmp_path_factory.mktemp("life") / "data")
+    with server:
+        settings = {"Handler": "hostile.attempts.handler", "Timeout": 20, "MemorySize": 512}
+        server.deploy("mortal", zip_directory(_CODE), **settings)
+        yield server
+    assert Inventory.of(server.data_dir).nothing, Inventory.of(server.data_dir)
+
+
+def invoke(server: RunningServer, attempt: str, **event: Any) -> Any:
+    return server.invoke("mortal", {"group": "life", "attempts": [attempt], "sleep_s": "1000", **event})
+
+
+def processes(server: RunningServer, name: str) -> list[int]:
+    """Those of the server that are called so, as far as they live."""
+    found = []
+    for path in Path("/proc").glob("[0-9]*/comm"):
+        try:
+            parent = int((path.parent / "stat").read_text().rsplit(")", 1)[1].split()[1])
+            if path.read_text().startswith(name) and parent in _family(server.pid):
+                found.append(int(path.parent.name))
+        except OSError:
+            continue
+    return found
+
+
+def _family(pid: int) -> set[int]:
+    family, new = set[int](), {pid}
+    while new:
+        family |= new
+        children: set[int] = set()
+        for one in new:
+            try:
+                children |= set(map(int, Path(f"/proc/{one}/task/{one}/children").read_text().split()))
+            except OSError:
+                continue
+        new = children
+    return family
+
+
+@pytest.mark.timeout(1800)
+def test_environments_leave_nothing_with_the_server(server: RunningServer) -> None:
+    for _ in range(4):
+        invoke(server, "daemons_then_exit")
+    before = Footprint.of(server.pid)
+    numbers = iter(range(CYCLES))
+    ends: list[str] = []
+
+    def work() -> None:
+        for _ in numbers:
+            ends.append(invoke(server, "daemons_then_exit").payload["errorType"])
+
+    threads = [threading.Thread(target=work) for _ in range(4)]
+    began = time.monotonic()
+    for thread in threads:
+        thread.start()
+    for thread in threads:
+        thread.join()
+    took_s = time.monotonic() - began
+    deadline = time.monotonic() + 10
+    while (left := Inventory.of(server.data_dir)).cgroups and time.monotonic() < deadline:
+        if not any("sleep" in process or "python" in process for process in left.processes):
+            break
+        time.sleep(0.05)
+    after = Footprint.of(server.pid)
+    grown = after.private_bytes - before.private_bytes
+    print(f"{CYCLES} environments in {took_s:.1f} s; the server grew by {grown >> 10} KiB, "
+          f"descriptors {before.descriptors.total()} -> {after.descriptors.total()}")  # fmt: skip
+    assert ends == ["Runtime.ExitError"] * CYCLES
+    assert not any("sleep" in process for process in left.processes)
+    assert after.descriptors.total() <= before.descriptors.total() + 40  # a log file and images are kept open
+    assert grown < GROWTH_BYTES
+
+
+@pytest.mark.parametrize("victim", ["lambent-spawner", "lambent-zygote"])
+@pytest.mark.parametrize("delay_s", [0.0, 0.01, 0.03])
+def test_who_makes_environments_is_killed_and_replaced(server: RunningServer, victim: str, delay_s: float) -> None:
+    """At different moments of an invocation that starts one. The call is answered, by a result or an error of AWS's
+    kind, and the next one works."""
+    invoke(server, "kill_itself")
+    outcomes: list[Any] = []
+
+    def call() -> None:
+        try:
+            outcomes.append(invoke(server, "leave_something"))
+        except Exception as error:  # noqa: BLE001 - looked at below
+            outcomes.append(error)
+
+    thread = threading.Thread(target=call)
+    thread.start()
+    time.sleep(delay_s)
+    for pid in processes(server, victim):
+        os.kill(pid, signal.SIGKILL)
+    thread.join(30)
+    assert len(outcomes) == 1
+    code = getattr(outcomes[0], "response", {}).get("Error", {}).get("Code", "")
+    assert not isinstance(outcomes[0], Exception) or code in ("ServiceException", "TooManyRequestsException"), outcomes
+    again = retried(lambda: invoke(server, "leave_something"))
+    assert again.function_error is None
+    assert "leave_something" in again.payload
+
+
+def test_killed_while_it_works(server: RunningServer) -> None:
+    """The spawner's death takes its environments along: the invocation fails as that of a killed runtime does."""
+    retried(lambda: invoke(server, "leave_something"))
+    results: list[Any] = []
+    thread = threading.Thread(target=lambda: results.append(invoke(server, "ignore_signals_and_go_on")))
+    thread.start()
+    time.sleep(0.4)
+    for pid in processes(server, "lambent-spawner"):
+        os.kill(pid, signal.SIGKILL)
+    thread.join(30)
+    assert results[0].function_error == "Unhandled"
+    assert results[0].payload["errorType"] in ("Runtime.ExitError", "Sandbox.Timedout")
+    assert retried(lambda: invoke(server, "leave_something")).function_error is None
+
+
+def retried(call: Callable[[], Any]) -> Any:
+    """As SDKs do: an error of the service is tried again."""
+    for _ in range(5):
+        try:
+            return call()
+        except Exception as error:
+            if getattr(error, "response", {}).get("Error", {}).get("Code", "") != "ServiceException":
+                raise
+            time.sleep(0.05)
+    return call()
