@@ -81,8 +81,8 @@ class Footprint:
 
 
 def _is_of(pid: int, group: str, instance_id: str, directory: Path) -> bool:
-    """By its cgroup, by its user, or, for those that make sandboxes, by what is mounted in their namespace. One that has
-    ended and waits to be reaped is none: it holds nothing, and whose children it is, is the business of `Footprint`."""
+    """By its cgroup, by its user, or, for those that make sandboxes, by what is mounted in their namespace. One
+    that has ended and waits to be reaped is none: it holds nothing; whose child it is, is for `Footprint` to say."""
     if any(line.startswith("State:\tZ") for line in _lines(Path(f"/proc/{pid}/status"))):
         return False
     if any(group in line for line in _lines(Path(f"/proc/{pid}/cgroup"))):

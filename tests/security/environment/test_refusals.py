@@ -56,7 +56,7 @@ FILES: dict[str, Any] = {
     "write /proc/self/loginuid": {"EPERM", "EACCES", "EINVAL", "ENOENT"},
     "write /proc/self/attr/current": {"EPERM", "EACCES", "EINVAL", "ENOENT"},
     "kernel_addresses": [],
-    "processes_seen": {"python3.11", "lambent-init"},
+    "processes_seen": ["lambent-init", "python3.11"],
     "own_environment_cgroup": ["/"],
     "code_by_open_directory": "root",
     "descriptors_inherited": {"/dev/null", "pipe", "socket", "anon_inode"},

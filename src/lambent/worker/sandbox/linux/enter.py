@@ -146,7 +146,9 @@ class _Entering:
             if program:
                 self._stay_as_init(program)
             os.setsid()
-        _, env = self._program()
+        syscalls.prctl(syscalls.PR_SET_DUMPABLE, 1)  # as executing a program makes it
+        argv, env = self._program()
+        syscalls.set_process_name(argv[0].rpartition(b"/")[2])
         self.step = "close descriptors"
         first = _FIRST_FREE_DESCRIPTOR
         telemetry = self.launch.telemetry_fd
@@ -224,8 +226,7 @@ class _Entering:
         os.setresuid(template.user, template.user, template.user)
         syscalls.drop_capabilities(self.last_capability)
         syscalls.prctl(syscalls.PR_SET_NO_NEW_PRIVS, 1)
-        # Where the program is executed, that makes it dumpable again.
-        syscalls.prctl(syscalls.PR_SET_DUMPABLE, int(launch.fork))
+        syscalls.prctl(syscalls.PR_SET_DUMPABLE, 0)  # init stays so: its program must not read or change its memory
         syscalls.prctl(syscalls.PR_SET_PDEATHSIG, SIGKILL)  # the change of user has cleared it
 
     def _stay_as_init(self, program: int) -> NoReturn:
