@@ -10,6 +10,7 @@ from lambent.async_invoke.ports import AsyncObserver
 from lambent.invoke.directory import FunctionDirectory
 from lambent.invoke.frontend import OFF_LOOP_BYTES
 from lambent.invoke.payload import check_json
+from lambent.invoke.tenants import check_tenant
 from lambent.invoke.tracing import Tracing
 from lambent.model import limits
 from lambent.model.arn import FunctionReference
@@ -37,14 +38,20 @@ class Acceptance:
         self._observer = observer
 
     async def accept(
-        self, reference: FunctionReference, payload: bytes, request_id: RequestId, trace_header: str | None
+        self,
+        reference: FunctionReference,
+        payload: bytes,
+        request_id: RequestId,
+        trace_header: str | None,
+        tenant_id: str | None = None,
     ) -> None:
         """Returns when the event survives a crash.
 
         Raises ResourceNotFoundException, ResourceConflictException, RequestEntityTooLargeException,
-        InvalidRequestContentException; ServiceException when the disk is full.
+        InvalidRequestContentException, InvalidParameterValueException; ServiceException when the disk is full.
         """
         version = self._directory.cached(reference) or await self._directory.resolve(reference)
+        check_tenant(version, tenant_id)
         payload = payload or b"{}"
         if len(payload) > limits.ASYNC_EVENT_MAX_BYTES:
             raise request_entity_too_large(
@@ -55,7 +62,7 @@ class Acceptance:
             await asyncio.to_thread(check_json, payload)
         else:
             check_json(payload)
-        event = Event(reference, request_id, payload, self._tracing.accepted(version, trace_header))
+        event = Event(reference, request_id, payload, self._tracing.accepted(version, trace_header), tenant_id)
         queue = queue_of(reference.function)
         try:
             await self._queues.send([NewMessage(queue, request_id, event.to_body())])

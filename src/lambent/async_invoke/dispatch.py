@@ -94,7 +94,9 @@ class Dispatcher:
 
     async def _run(self, window: Window, event: Event) -> Outcome | None:
         """Run the function. None: the server stops, and the event is left as it is, for the next start."""
-        request = InvokeRequest(event.reference, event.payload, event.request_id, trace_header=event.trace_header)
+        request = InvokeRequest(
+            event.reference, event.payload, event.request_id, trace_header=event.trace_header, tenant_id=event.tenant_id
+        )
         time = asyncio.get_running_loop().time
         number, begun = window.started(), time()
         outcome: Outcome | None = None

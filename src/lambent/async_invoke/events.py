@@ -15,12 +15,14 @@ QUEUE_PREFIX: Final = "async/"
 
 @dataclass(frozen=True, slots=True)
 class Event:
-    """What was asked to be run. `trace_header` is the caller's; a qualifier is resolved when the event is run."""
+    """What was asked to be run. `trace_header` and `tenant_id` are the caller's; a qualifier is resolved when the event
+    is run."""
 
     reference: FunctionReference
     request_id: RequestId
     payload: bytes
     trace_header: str | None = None
+    tenant_id: str | None = None
 
     def to_body(self) -> bytes:
         """As it is stored: a line of JSON, then the payload as it came."""
@@ -29,6 +31,8 @@ class Event:
             head["qualifier"] = self.reference.qualifier
         if self.trace_header is not None:
             head["trace_header"] = self.trace_header
+        if self.tenant_id is not None:
+            head["tenant_id"] = self.tenant_id
         return orjson.dumps(head) + b"\n" + self.payload
 
     @staticmethod
@@ -37,7 +41,7 @@ class Event:
         line, _, payload = body.partition(b"\n")
         head = orjson.loads(line)
         reference = FunctionReference(function, head.get("qualifier"))
-        return Event(reference, RequestId(request_id), payload, head.get("trace_header"))
+        return Event(reference, RequestId(request_id), payload, head.get("trace_header"), head.get("tenant_id"))
 
 
 @dataclass(frozen=True, slots=True)

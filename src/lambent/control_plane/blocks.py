@@ -10,6 +10,7 @@ import re
 from collections.abc import Mapping
 from typing import Any, Final
 
+from lambent.control_plane.tenancy import check_no_tenants
 from lambent.model import limits
 from lambent.model.errors import InvalidParameterValueException
 from lambent.model.function import FunctionVersion
@@ -58,6 +59,7 @@ def _check_vpc(config: Mapping[str, Any]) -> None:
 
 
 def _check_snap_start(version: FunctionVersion) -> None:
+    check_no_tenants(version, "SnapStart")
     if version.image_uri is not None:
         raise InvalidParameterValueException("ContainerImage is not supported for SnapStart enabled functions.")
     if version.runtime not in SNAP_START_RUNTIMES:

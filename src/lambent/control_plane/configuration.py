@@ -86,6 +86,7 @@ def decide_create(
         architectures=request.architectures,
         package_type=IMAGE if isinstance(request.code, ContainerImage) else "Zip",
         image_uri=_image_uri(request.code),
+        tenant_isolation_mode=request.tenant_isolation_mode,
     )
     record = FunctionRecord(
         with_status(_with_settings(blank, settings, layers, limits), PENDING), tags=dict(request.tags)

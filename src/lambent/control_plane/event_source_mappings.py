@@ -16,6 +16,7 @@ from lambent.control_plane.commits import ATTEMPTS, committed
 from lambent.control_plane.event_sources import SourceKind, check_source, source_kind, updated, with_defaults
 from lambent.control_plane.queries import FunctionQueries
 from lambent.control_plane.scan import each
+from lambent.control_plane.tenancy import check_no_tenants
 from lambent.control_plane.validation import check_tags
 from lambent.model.arn import FunctionId, FunctionReference, parse_function_reference
 from lambent.model.clock import Clock
@@ -215,9 +216,10 @@ class EventSourceMappings:
         try:
             if stored is None or reference.function.account != account:
                 raise InvalidParameterValueException("Function does not exist")
-            await self._queries.resolve(reference)
+            _, version = await self._queries.resolve(reference)
         except ResourceNotFoundException as error:
             raise InvalidParameterValueException("Function does not exist") from error
+        check_no_tenants(version, "Event source mapping")
         return reference, touched(stored)
 
     async def _check_new(self, mapping: EventSourceMapping, reference: FunctionReference) -> None:

@@ -13,6 +13,7 @@ from typing import Any, Final
 
 from lambent.control_plane.attachments import Attachments
 from lambent.control_plane.queries import FunctionQueries
+from lambent.control_plane.tenancy import check_no_tenants
 from lambent.model.arn import LATEST, FunctionId, FunctionReference
 from lambent.model.clock import Clock
 from lambent.model.errors import ResourceConflictException, ResourceNotFoundException
@@ -121,9 +122,10 @@ class FunctionUrls:
 
     async def _check_exists(self, reference: FunctionReference) -> None:
         try:
-            await self._queries.resolve(reference)
+            _, version = await self._queries.resolve(reference)
         except ResourceNotFoundException as error:
             raise ResourceNotFoundException("Function does not exist") from error
+        check_no_tenants(version, "Function URL")
 
 
 def _known(stored: Mapping[str, Any] | None) -> FunctionUrl:

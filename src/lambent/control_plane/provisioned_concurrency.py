@@ -13,6 +13,7 @@ from typing import Any
 from lambent.control_plane.attachments import Attachments
 from lambent.control_plane.concurrency import Concurrency
 from lambent.control_plane.queries import FunctionQueries
+from lambent.control_plane.tenancy import check_no_tenants
 from lambent.model import limits
 from lambent.model.arn import LATEST, FunctionId, FunctionReference
 from lambent.model.clock import Clock
@@ -127,6 +128,7 @@ class ProvisionedConcurrency:
         _, version = await self._queries.resolve(reference)
         if version.is_latest:
             raise _unpublished()
+        check_no_tenants(version, "Provisioned Concurrency")
         others = [
             one.qualifier
             for one in (await self._attachments.page(PROVISIONED_CONCURRENCY, function)).attachments

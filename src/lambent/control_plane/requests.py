@@ -68,6 +68,7 @@ class CreateRequest:
     publish: bool = False
     caller: Principal | None = None
     code_signing_config_arn: str | None = None
+    tenant_isolation_mode: str | None = None
 
 
 @dataclass(frozen=True, slots=True)

@@ -1,6 +1,6 @@
 """Assignment: which environment handles which invocation. Synchronous; returns actions, does no I/O.
 
-One `Assignment` per pool (a function version at one revision, and later a tenant). Its state is two things: the queue
+One `Assignment` per pool (a function version at one revision, of one tenant). Its state is two things: the queue
 of waiting invocations, and the environments with what each is doing. After every change the rule is applied in this
 order: give a waiting invocation to the most recently used idle environment (the least used ones can then grow old
 and be retired), else let it wait for an environment that is starting, else start one.

@@ -15,6 +15,7 @@ from lambent.invoke.payload import check_json
 from lambent.invoke.pools import PendingInvocation, Pools
 from lambent.invoke.ports import InvocationObserver
 from lambent.invoke.reservations import Reservations
+from lambent.invoke.tenants import check_tenant
 from lambent.invoke.tracing import Tracing
 from lambent.model import limits
 from lambent.model.arn import FunctionId, FunctionReference
@@ -43,6 +44,7 @@ class InvokeRequest:
     client_context: bytes | None = None
     trace_header: str | None = None
     dry_run: bool = False
+    tenant_id: str | None = None
 
 
 @value
@@ -81,11 +83,12 @@ class Frontend:
         """Run the function and return what it returned.
 
         Raises ResourceNotFoundException, ResourceConflictException, RequestTooLargeException,
-        InvalidRequestContentException, RecursiveInvocationException, TooManyRequestsException,
-        InvalidRuntimeException, ServiceException.
+        InvalidRequestContentException, InvalidParameterValueException, RecursiveInvocationException,
+        TooManyRequestsException, InvalidRuntimeException, ServiceException.
         """
         version = self._directory.cached(request.reference) or await self._directory.resolve(request.reference)
         if request.dry_run:
+            check_tenant(version, request.tenant_id)
             return InvokeResponse(b"", None, None, None)
         payload = request.payload or b"{}"
         if len(payload) > limits.SYNC_REQUEST_MAX_BYTES:
@@ -187,10 +190,13 @@ class Frontend:
         invocation: Invocation,
         done: Callable[[Completed | ServiceError], None],
     ) -> None:
-        """Take a permit, and hand the invocation to its pool; `done` is called once. Raises TooManyRequestsException.
+        """Take a permit, and hand the invocation to its pool; `done` is called once. Raises TooManyRequestsException,
+        and InvalidParameterValueException for want of a tenant: nothing comes to a pool but by here.
 
         The counters must be current.
         """
+        if invocation.tenant_id is not None or version.tenant_isolation_mode is not None:
+            check_tenant(version, invocation.tenant_id)
         permit = self._counting.try_acquire(version.function, version.version)
         if isinstance(permit, Throttled):
             if self._observer is not None:
@@ -242,4 +248,5 @@ def _invocation(request: InvokeRequest, payload: bytes, version: FunctionVersion
         timeout_s=version.timeout_s,
         client_context=request.client_context,
         log_tail=request.log_tail,
+        tenant_id=request.tenant_id,
     )

@@ -83,6 +83,7 @@ class FunctionVersion:
     code_unzipped_size: int = 0
     image_uri: str | None = None  # of a container image; then there is no code in the code store, its digest is empty
     kms_key_arn: str | None = None
+    tenant_isolation_mode: str | None = None  # PER_TENANT: an environment is for one tenant only. Set at creation
     layers: tuple[AttachedLayer, ...] = ()  # merged into /opt in this order, a later one over an earlier
     without_effect: Mapping[str, Any] = field(default_factory=dict)
     state: State = State.ACTIVE

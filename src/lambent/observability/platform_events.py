@@ -86,9 +86,12 @@ def init_report(
     return PlatformEvent("platform.initReport", _level(status, level), record)
 
 
-def start(request_id: str, version: str) -> PlatformEvent:
+def start(request_id: str, version: str, tenant_id: str | None = None) -> PlatformEvent:
     """An invocation begins; `version` is "$LATEST" or a number."""
-    return PlatformEvent("platform.start", SystemLogLevel.INFO, {"requestId": request_id, "version": version})
+    record = {"requestId": request_id, "version": version}
+    if tenant_id is not None:
+        record["tenantId"] = tenant_id
+    return PlatformEvent("platform.start", SystemLogLevel.INFO, record)
 
 
 def runtime_done(report: Report, status: Status, error_type: str | None, produced_bytes: int) -> PlatformEvent:

@@ -151,7 +151,7 @@ class ExecutionEnvironment:
         self._step(Step.HAND_OUT)
         if self._frozen:
             self._thaw()
-        self._log.started(invocation.request_id)
+        self._log.started(invocation.request_id, invocation.tenant_id)
         self._hand_out_if_waiting()
 
     def stop(self, reason: str) -> None:
@@ -178,7 +178,7 @@ class ExecutionEnvironment:
                 self._end_cpu_boost()
                 self._step(Step.HAND_OUT)
                 self._log.initialised(self._init_elapsed_ms(), "invoke")
-                self._log.started(self._current.invocation.request_id)
+                self._log.started(self._current.invocation.request_id, self._current.invocation.tenant_id)
                 self._hand_out_if_waiting()
             case Stage.INVOKE if self._current is None:
                 self._become_ready()
@@ -276,7 +276,7 @@ class ExecutionEnvironment:
         self._log.init_failed(self._init_elapsed_ms(), status=status, error_type=error_type, phase=phase)
         self._cancel_init_timer()
         if self._stage is Stage.REINIT and self._current is not None:
-            self._log.started(self._current.invocation.request_id)
+            self._log.started(self._current.invocation.request_id, self._current.invocation.tenant_id)
             self._fail(failure, status="error")
             self._end("its init failed twice")
             return
@@ -339,7 +339,7 @@ class ExecutionEnvironment:
         self._output.drain()
         if self._stage is Stage.REINIT:
             self._log.init_failed(self._init_elapsed_ms(), status="timeout", phase="invoke")
-            self._log.started(request_id)
+            self._log.started(request_id, current.invocation.tenant_id)
         self._output.say(report.task_timed_out_line(time.time_ns() // 1_000_000, request_id, timeout_s))
         self._fail(failures.timed_out(request_id, timeout_s), status="timeout", duration_ms=timeout_s * 1000.0)
         self._end("its invocation timed out")

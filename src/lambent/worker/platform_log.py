@@ -46,8 +46,8 @@ class PlatformLog(Protocol):
         """The init phase did not succeed; `phase` is "invoke" when it was tried again within an invocation."""
         ...
 
-    def started(self, request_id: str) -> None:
-        """An invocation begins."""
+    def started(self, request_id: str, tenant_id: str | None) -> None:
+        """An invocation begins, of this tenant if the function has tenants."""
         ...
 
     def finished(self, report_: Report, error_type: str | None, produced_bytes: int) -> None:
@@ -77,7 +77,7 @@ class _TextLog:
     ) -> None:
         self._output.say(report.init_report_line(duration_ms, status=status, error_type=error_type, phase=phase))
 
-    def started(self, request_id: str) -> None:
+    def started(self, request_id: str, tenant_id: str | None) -> None:
         self._output.say(report.start_line(request_id, self._version))
 
     def finished(self, report_: Report, error_type: str | None, produced_bytes: int) -> None:
@@ -118,8 +118,8 @@ class _JsonLog:
             events.init_report(duration_ms, initialization_type=kind, phase=phase, status=status, error_type=error_type)
         )
 
-    def started(self, request_id: str) -> None:
-        self._say(events.start(request_id, self._spec.version))
+    def started(self, request_id: str, tenant_id: str | None) -> None:
+        self._say(events.start(request_id, self._spec.version, tenant_id))
 
     def finished(self, report_: Report, error_type: str | None, produced_bytes: int) -> None:
         status: events.Status = report_.status or ("error" if error_type else "success")

@@ -7,7 +7,7 @@ from itertools import count
 
 import pytest
 
-from lambent.invoke.pools import HAND_OFF_ATTEMPTS, PendingInvocation, Pools
+from lambent.invoke.pools import HAND_OFF_ATTEMPTS, Kept, PendingInvocation, Pools
 from lambent.invoke.ports import Done, WorkerEvents
 from lambent.model.arn import FunctionId
 from lambent.model.errors import InvalidRuntimeException, ServiceError, ServiceException, TooManyRequestsException
@@ -66,13 +66,21 @@ class World:
             128, 3, 512, "x86_64", {}, credentials, "group", "stream",
         )  # fmt: skip
 
-    def submit(self, request: str, version: FunctionVersion | None = None) -> None:
+    def submit(
+        self,
+        request: str,
+        version: FunctionVersion | None = None,
+        *,
+        tenant: str | None = None,
+        provisioned: bool = False,
+    ) -> None:
         def finished(outcome: Completed | ServiceError) -> None:
             assert request not in self.answers
             self.answers[request] = outcome
 
-        invocation = Invocation(RequestId(request), b"{}", "arn", "Root=1", 3)
-        self.pools.submit(version or function_version(), PendingInvocation(invocation, finished))
+        invocation = Invocation(RequestId(request), b"{}", "arn", "Root=1", 3, tenant_id=tenant)
+        pending = PendingInvocation(invocation, finished)
+        self.pools.submit(version or function_version(), pending, provisioned=provisioned)
 
     def complete(self, environment: str) -> None:
         """Its invocation is answered, and it asks for the next one."""
@@ -249,3 +257,87 @@ def test_code_is_in_use_while_there_are_environments(world: World) -> None:
     assert world.pools.digests_in_use() == {"digest"}
     world.ended("e1")
     assert world.pools.digests_in_use() == set()
+
+
+def test_an_environment_serves_one_tenant_only(world: World) -> None:
+    world.submit("a", tenant="blue")
+    world.ready("e1")
+    world.complete("e1")
+    world.submit("b", tenant="green")
+    assert world.worker.started == ["e1", "e2"]
+    world.ready("e2")
+    world.complete("e2")
+    world.submit("c", tenant="blue")
+    assert (world.worker.started, world.running()) == (["e1", "e2"], ["e1"])
+
+
+def test_tenants_have_so_many_environments_and_no_more(world: World) -> None:
+    world.pools._tenant_environments_max = 2
+    for name in ("a", "b", "c"):
+        world.submit(name, tenant=name)
+    assert world.worker.started == ["e1", "e2"]
+    refused = world.answers["c"]
+    assert isinstance(refused, TooManyRequestsException)
+    assert refused.message == "Rate exceeded"
+    world.submit("d")  # of no tenant
+    assert world.worker.started == ["e1", "e2", "e3"]
+    world.ready("e1")
+    world.complete("e1")
+    world.ended("e1")
+    world.submit("e", tenant="e")
+    assert world.worker.started == ["e1", "e2", "e3", "e4"]
+
+
+def test_a_function_that_scales_too_fast_is_throttled(world: World) -> None:
+    world.pools._may_start = lambda _: not world.worker.started
+    world.submit("a")
+    world.submit("b")
+    assert world.worker.started == ["e1"]
+    assert isinstance(world.answers["a"], TooManyRequestsException)
+    world.ready("e1")
+    assert world.running() == ["e1"]
+
+
+def test_provisioned_environments_are_kept_replaced_and_given_back(world: World) -> None:
+    told: list[str] = []
+    world.pools.provisioned_changed = lambda version: told.append(version.version)
+    version = function_version()
+    world.pools.keep(version, 2)
+    assert world.worker.started == ["e1", "e2"]
+    world.ready("e1")
+    assert world.pools.kept(version) == Kept(2, 1, None)
+    world.clock.advance(3600)
+    world.pools.stop_idle()
+    assert world.worker.stopped == []  # however idle
+    world.submit("a", provisioned=True)
+    assert world.running() == ["e1"]
+    world.complete("e1")
+    world.ended("e1")
+    assert world.pools.kept(version).environments == 1
+    assert told
+    world.pools.keep(version, 2)
+    assert world.worker.started == ["e1", "e2", "e3"]
+    world.ready("e2")
+    world.ready("e3")
+    world.pools.keep(version, 0)
+    assert sorted(world.worker.stopped) == ["e2", "e3"]
+
+
+def test_provisioned_environments_that_cannot_be_made_leave_nobody_waiting(world: World) -> None:
+    version = function_version()
+    world.pools.keep(version, 1)
+    world.submit("a", provisioned=True)
+    failure = LaunchFailure(LaunchFailureKind.INIT, "no")
+    world.ended("e1", failure)
+    assert world.pools.kept(version) == Kept(0, 0, failure)
+    assert world.worker.started == ["e1", "e2"]  # on demand
+    world.ready("e2")
+    assert world.running() == ["e2"]
+
+
+def test_provisioned_environments_are_replaced_before_their_credentials_expire(world: World) -> None:
+    world.pools.keep(function_version(), 1)
+    world.ready("e1")
+    world.clock.advance(6 * HOUR_S - 60)
+    world.pools.stop_idle()
+    assert world.worker.stopped == ["e1"]

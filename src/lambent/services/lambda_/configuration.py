@@ -36,6 +36,9 @@ def listed_configuration(version: FunctionVersion, *, arn: str | None = None) ->
         "Handler": version.handler,
         "Environment": environment,
         "KMSKeyArn": version.kms_key_arn,
+        "TenancyConfig": (
+            {"TenantIsolationMode": version.tenant_isolation_mode} if version.tenant_isolation_mode else None
+        ),
         "CodeSha256": version.code_sha256 or None,
         "Layers": [{"Arn": layer.arn, "CodeSize": layer.code_size} for layer in version.layers] or None,
         **version.without_effect,

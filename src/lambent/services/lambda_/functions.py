@@ -55,6 +55,7 @@ class Functions:
                 publish=params.get("Publish", False),
                 caller=ctx.principal,
                 code_signing_config_arn=params.get("CodeSigningConfigArn"),
+                tenant_isolation_mode=params.get("TenancyConfig", {}).get("TenantIsolationMode"),
             )
         )
         return function_configuration(answer, arn=function.arn)

@@ -61,7 +61,7 @@ class Invocations:
         refuse_unsupported("Invoke", params)
         invocation_type = params.get("InvocationType", _SYNCHRONOUS)
         if invocation_type == "Event":
-            await self._accept(ctx, function, params.get("Payload", b""))
+            await self._accept(ctx, function, params.get("Payload", b""), params.get("TenantId"))
             return {"StatusCode": 202}
         request = _request(ctx, function, params)
         response = await self._frontend.invoke(request)
@@ -79,9 +79,11 @@ class Invocations:
         await self._accept(ctx, function, params["InvokeArgs"])
         return {"Status": 202}
 
-    async def _accept(self, ctx: RequestContext, function: FunctionReference, payload: bytes) -> None:
+    async def _accept(
+        self, ctx: RequestContext, function: FunctionReference, payload: bytes, tenant_id: str | None = None
+    ) -> None:
         trace_header = ctx.request.headers.get(_TRACE_HEADER)
-        await self._acceptance.accept(function, bytes(payload), ctx.request_id, trace_header)
+        await self._acceptance.accept(function, bytes(payload), ctx.request_id, trace_header, tenant_id)
 
 
 def decode_client_context(given: str | None) -> bytes | None:
@@ -111,6 +113,7 @@ def _request(ctx: RequestContext, function: FunctionReference, params: Params) -
         client_context=decode_client_context(params.get("ClientContext")),
         trace_header=ctx.request.headers.get(_TRACE_HEADER),
         dry_run=params.get("InvocationType") == "DryRun",
+        tenant_id=params.get("TenantId"),
     )
 
 

@@ -81,7 +81,8 @@ SUPPORT: Final[Support] = {
         "Tags": _YES,
         "CodeSigningConfigArn": _idle("Stored: signatures are not verified yet."),
         "Architectures": _YES,
-        "TenancyConfig": _no(),
+        "TenancyConfig": _YES,
+        "TenancyConfig.TenantIsolationMode": _YES,
     },
     "UpdateFunctionCode": {
         **_CODE,
@@ -159,7 +160,7 @@ SUPPORT: Final[Support] = {
         "ClientContext": Member(Effect.EFFECTIVE, "Of synchronous invocations only."),
         "Payload": _YES,
         "Qualifier": _YES,
-        "TenantId": _no(),
+        "TenantId": _YES,
         "DurableExecutionName": _no(),
     },
     **SETTINGS_SUPPORT,

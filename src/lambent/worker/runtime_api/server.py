@@ -128,12 +128,16 @@ class _Event(PreparedResponse):
             headers.append(("Lambda-Runtime-Client-Context", _ascii_json(invocation.client_context)))
         if invocation.cognito_identity is not None:
             headers.append(("Lambda-Runtime-Cognito-Identity", invocation.cognito_identity))
+        if invocation.tenant_id is not None:
+            headers.append(("Lambda-Runtime-Aws-Tenant-Id", invocation.tenant_id))
         return Response(200, tuple(headers), invocation.payload)
 
     def prepared(self, date_line: str) -> tuple[bytes, bytes] | None:
         invocation = self._invocation
         trace_header, payload = invocation.trace_header, invocation.payload
         if invocation.client_context is not None or invocation.cognito_identity is not None:
+            return None
+        if invocation.tenant_id is not None:
             return None
         if not (trace_header.isascii() and trace_header.isprintable()):
             return None

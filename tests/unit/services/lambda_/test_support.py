@@ -37,7 +37,6 @@ def test_every_member_of_the_model_has_its_row_or_rows(model: ServiceModel, oper
 @pytest.mark.parametrize(
     ("operation", "params", "named"),
     [
-        ("CreateFunction", {"TenancyConfig": {"TenantIsolationMode": "PER_TENANT"}}, "TenancyConfig"),
         ("CreateFunction", {"DurableConfig": {"ExecutionTimeout": 1}}, "DurableConfig"),
         ("CreateFunction", {"CapacityProviderConfig": {"x": 1}}, "CapacityProviderConfig"),
         ("CreateFunction", {"Code": {"S3ObjectStorageMode": "REFERENCE"}}, "Code.S3ObjectStorageMode"),
@@ -45,7 +44,6 @@ def test_every_member_of_the_model_has_its_row_or_rows(model: ServiceModel, oper
         ("PublishLayerVersion", {"Content": {"S3ObjectStorageMode": "REFERENCE"}}, "Content.S3ObjectStorageMode"),
         ("UpdateFunctionConfiguration", {"DurableConfig": {"RetentionPeriodInDays": 1}}, "DurableConfig"),
         ("PublishVersion", {"PublishTo": "LATEST_PUBLISHED"}, "PublishTo"),
-        ("Invoke", {"TenantId": "t"}, "TenantId"),
         ("Invoke", {"DurableExecutionName": "n"}, "DurableExecutionName"),
     ],
 )
