@@ -1,6 +1,6 @@
 """The aws CLI as people use it, every command a process of its own: functions from creation to deletion, the examples.
 
-Its version 1, the one on PyPI. `aws logs tail`, which only version 2 has, makes the same filter-log-events calls.
+Its version 1, the one on PyPI; `test_aws_cli_2` has what only version 2 can do.
 """
 
 from __future__ import annotations
