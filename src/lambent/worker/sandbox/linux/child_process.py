@@ -89,7 +89,7 @@ class ChildProcess:
             except BlockingIOError:
                 return
             except ConnectionResetError:
-                message, descriptors = None, ()
+                continue  # it ended without reading all we said: next comes what it said before, or the end
             if message is None:
                 self._ended()
             elif message[0] == "forked":

@@ -41,16 +41,25 @@ _NO_CORE_DUMPS = (1, 1)
 class Descriptors:
     """Those that a new sandbox starts with, apart from the standard ones."""
 
-    __slots__ = ("go", "life", "output", "ready", "status", "telemetry", "tmp")
+    __slots__ = ("go", "groups", "life", "output", "ready", "status", "telemetry", "tmp")
 
     def __init__(
-        self, output: int, ready: int, telemetry: int | None, status: int | None, tmp: int | None, go: int, life: int
+        self,
+        output: int,
+        ready: int,
+        telemetry: int | None,
+        status: int | None,
+        tmp: int | None,
+        groups: tuple[int, ...],
+        go: int,
+        life: int,
     ) -> None:
         self.output = output
         self.ready = ready
         self.telemetry = telemetry
         self.status = status
         self.tmp = tmp
+        self.groups = groups  # files by which to join a cgroup
         self.go = go  # one byte of the spawner's: go on
         self.life = life  # hangs up when the spawner dies
 
@@ -105,6 +114,9 @@ class _Entering:
     def run(self) -> dict[bytes, bytes]:
         self.step = "prepare the process"
         _become_ordinary_process()
+        self.step = "join the cgroups"
+        for group in self.descriptors.groups:
+            os.write(group, b"0")
         self.step = "set up the network"
         sethostname(self.launch.hostname)
         listeners = self._network()

@@ -159,6 +159,8 @@ class ReadyChannel:
                 message, descriptors = wire.receive(self._ours)
             except BlockingIOError:
                 return
+            except ConnectionResetError:
+                continue  # it ended without reading its program: next comes what it said before, or the end
             self._handle(message, descriptors)
 
     def _handle(self, message: tuple[Any, ...] | None, descriptors: tuple[int, ...]) -> None:
