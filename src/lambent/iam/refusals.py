@@ -57,6 +57,8 @@ def wire_family(service: str | None, protocol: str) -> WireFamily:
         return WireFamily.S3
     if protocol == "rest-json":
         return WireFamily.REST_JSON
+    if service == "sqs":  # spoke the query protocol first, and kept its codes
+        return WireFamily.QUERY
     if protocol in ("json", "smithy-rpc-v2-cbor"):
         return WireFamily.JSON
     return WireFamily.QUERY

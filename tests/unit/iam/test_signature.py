@@ -195,6 +195,7 @@ def test_makes_out_a_session_token() -> None:
         ("iam", "query", WireFamily.QUERY),
         ("lambda", "rest-json", WireFamily.REST_JSON),
         ("logs", "json", WireFamily.JSON),
+        ("sqs", "json", WireFamily.QUERY),
         ("cloudwatch", "smithy-rpc-v2-cbor", WireFamily.JSON),
         ("s3", "rest-xml", WireFamily.S3),
         ("route53", "rest-xml", WireFamily.QUERY),

@@ -22,7 +22,7 @@ _DATA_EVENTS: Final = frozenset({"SendMessage", "ReceiveMessage", "DeleteMessage
 
 def _access(action: str, queue: QueueId, params: Params, *, is_shared: bool) -> Access:
     return Access(
-        f"sqs:{action}",
+        f"sqs:{action.lower()}",  # as SQS writes it in its refusals
         queue.arn,
         queue.account,
         _tag_keys(params),
@@ -64,7 +64,7 @@ def _start_move(context: RequestContext, params: Params) -> Sequence[Access]:
         needed.append(_access("SendMessage", destination, params, is_shared=False))
     else:  # wherever each message came from
         resource = f"arn:aws:sqs:{context.region}:{context.account}:*"
-        needed.append(Access("sqs:SendMessage", resource, context.account))
+        needed.append(Access("sqs:sendmessage", resource, context.account))
     return needed
 
 
@@ -99,9 +99,10 @@ RULES: Final[AccessRules] = {
         "ListQueueTags",
     )},
     "CreateQueue": _create_queue,
+    "ListQueues": lambda _, __: (Access("sqs:listqueues"),),
     "GetQueueUrl": _get_queue_url,
     "StartMessageMoveTask": _start_move,
     "CancelMessageMoveTask": _cancel_move,
     "ListMessageMoveTasks": _list_moves,
 }  # fmt: skip
-"""Operation → what it needs; ListQueues needs its action on every resource."""
+"""Operation → what it needs: all of them."""
