@@ -126,11 +126,13 @@ class Lambent:
         self._make_role()
         self.runtimes = self._runtimes()
 
-    def signed(self, method: str, path: str, body: bytes, headers: dict[str, str] | None = None) -> bytes:
+    def signed(
+        self, method: str, path: str, body: bytes, headers: dict[str, str] | None = None, service: str = "lambda"
+    ) -> bytes:
         """A request as it goes over the wire."""
         host = f"127.0.0.1:{self.port}"
         request = AWSRequest(method, f"http://{host}{path}", {"Host": host, **(headers or {})}, body)
-        SigV4Auth(self.credentials, "lambda", "us-east-1").add_auth(request)
+        SigV4Auth(self.credentials, service, "us-east-1").add_auth(request)
         lines = [f"{method} {path} HTTP/1.1", *(f"{name}: {value}" for name, value in request.headers.items())]
         head = "\r\n".join([*lines, f"Content-Length: {len(body)}", "", ""])
         return head.encode() + body
@@ -176,6 +178,11 @@ class Lambent:
 
     def cpu_ms(self) -> float | None:
         return process_cpu_ms(self.server.pid)
+
+    def server_memory_mb(self) -> float:
+        """What the server's own process has in memory (RSS)."""
+        pages = int(Path(f"/proc/{self.server.pid}/statm").read_text().split()[1])
+        return pages * os.sysconf("SC_PAGE_SIZE") / 1024 / 1024
 
     def _make_role(self) -> None:
         service = {"Service": "lambda.amazonaws.com"}
