@@ -180,8 +180,11 @@ class Sequence:
 
 
 @pytest.fixture(scope="module")
-def worlds(ours: str, moto: str, ministack: str) -> list[World]:
-    return [World("lambent", ours), World("moto", moto), World("ministack", ministack)]
+def worlds(ours: str, moto: str, ministack: str) -> Iterator[list[World]]:
+    made = [World("lambent", ours), World("moto", moto), World("ministack", ministack)]
+    yield made
+    for world in made:
+        world.client.close()
 
 
 @pytest.mark.parametrize("seed", SEEDS)
