@@ -12,9 +12,10 @@ from enum import StrEnum
 from typing import Any, Final
 
 from lambent.control_plane.destinations import destination_of, invalid_destination
-from lambent.control_plane.event_filters import check_filter_pattern
 from lambent.model import limits
 from lambent.model.errors import InvalidParameterValueException
+from lambent.model.event_patterns import parse_pattern
+from lambent.model.pattern_operators import InvalidPatternError
 
 Settings = Mapping[str, Any]
 
@@ -268,7 +269,14 @@ def _check_filters(settings: Settings) -> None:
         )
     for one in filters:
         if one.get("Pattern") is not None:
-            check_filter_pattern(one["Pattern"])
+            _check_pattern(one["Pattern"])
+
+
+def _check_pattern(text: str) -> None:
+    try:
+        parse_pattern(text)
+    except InvalidPatternError as error:
+        raise InvalidParameterValueException("Invalid filter pattern definition.") from error
 
 
 def _check_destination(kind: SourceKind, config: Settings) -> None:
