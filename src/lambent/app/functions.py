@@ -5,7 +5,9 @@ from __future__ import annotations
 import contextlib
 from dataclasses import dataclass
 
+from lambent.app.calls import Calls
 from lambent.app.environments import InnerEndpoints, mint_with
+from lambent.app.event_sources import POLLED, check_source
 from lambent.app.identity import Identity
 from lambent.app.stage import Stage
 from lambent.app.storage import Storage
@@ -49,7 +51,13 @@ class Functions:
 
 
 async def start_functions(
-    stage: Stage, storage: Storage, identity: Identity, backend: SandboxBackend, catalog: RuntimeCatalog, port: int
+    stage: Stage,
+    storage: Storage,
+    identity: Identity,
+    calls: Calls,
+    backend: SandboxBackend,
+    catalog: RuntimeCatalog,
+    port: int,
 ) -> Functions:
     """Start the worker, the data plane and the control plane. `port`: of the AWS endpoint, inside as outside."""
     config, stack, clock = stage.config, stage.stack, stage.clock
@@ -79,7 +87,7 @@ async def start_functions(
     directory = FunctionDirectory(storage.documents)
     stack.callback(directory.close)
     provisioning = Provisioning(storage.documents, directory, pools, counting, clock)
-    control_plane = _control_plane(stage, storage, identity, pools, provisioning)
+    control_plane = _control_plane(stage, storage, identity, calls, pools, provisioning)
     await control_plane.start()
     stack.push_async_callback(control_plane.close)
     upkeep = Upkeep(pools, directory, clock, UPKEEP_INTERVAL_S, control_plane.collect_code)
@@ -101,7 +109,12 @@ async def start_functions(
 
 
 def _control_plane(
-    stage: Stage, storage: Storage, identity: Identity, pools: Pools, provisioning: Provisioning
+    stage: Stage,
+    storage: Storage,
+    identity: Identity,
+    calls: Calls,
+    pools: Pools,
+    provisioning: Provisioning,
 ) -> FunctionsControlPlane:
     config = stage.config
     return FunctionsControlPlane(
@@ -117,6 +130,8 @@ def _control_plane(
         digests_in_use=pools.digests_in_use,
         provisioned_progress=provisioning.progress,
         get_object=_s3_objects(stage.stack, config.upstream["s3"]) if "s3" in config.upstream else None,
+        polled=POLLED,
+        check_source=check_source(stage, calls),
     )
 
 

@@ -10,6 +10,7 @@ from typing import Any
 from lambent import __version__
 from lambent.app.asynchronous import Asynchronous, make_asynchronous
 from lambent.app.calls import make_calls, serve_calls
+from lambent.app.event_sources import start_event_sources
 from lambent.app.functions import Functions, start_functions
 from lambent.app.identity import load_identity
 from lambent.app.serving import make_endpoint, speaks_tls, tls_context
@@ -18,6 +19,7 @@ from lambent.app.storage import open_storage
 from lambent.aws.chain import AwsEndpoint
 from lambent.aws.service import ServiceDefinition
 from lambent.config import Config
+from lambent.event_sources.mappings import EventSources
 from lambent.http.server import HttpServer
 from lambent.http.sockets import bind_tcp
 from lambent.model.clock import Clock, SystemClock
@@ -42,6 +44,7 @@ class App:
         self.data = DataDirectory(config.data_dir)
         self.endpoint_url = ""
         self.sandbox_report: BackendReport
+        self.event_sources: EventSources
         self._catalog = RuntimeCatalog(config.runtimes_dir, environ)
         self._stage = Stage(config, self.data, clock, contextlib.AsyncExitStack())
         self._ready = False
@@ -108,7 +111,7 @@ class App:
         authority = _authority(config.host, port)
         self.endpoint_url = f"{'https' if speaks_tls(config) else 'http'}://{authority}"
         calls = make_calls(stage, identity, authority)
-        functions = await start_functions(stage, storage, identity, backend, self._catalog, port)
+        functions = await start_functions(stage, storage, identity, calls, backend, self._catalog, port)
         asynchronous = make_asynchronous(stage, storage, functions, calls, self.endpoint_url)
         endpoint = await make_endpoint(stage, storage, identity, functions, asynchronous, self.describe, self._services)
         functions.inner_endpoints.serve_with(endpoint)
@@ -120,6 +123,7 @@ class App:
         server = HttpServer(endpoint.handle, endpoint.policy, name="aws")
         await server.start(sock, tls)
         stage.stack.push_async_callback(self._stop_serving, server, endpoint, functions, asynchronous)
+        self.event_sources = await start_event_sources(stage, storage, calls, functions)
         stage.run_until_stopped(self._find_runtimes(endpoint), "find runtimes")
         self._ready = True
 

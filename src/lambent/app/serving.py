@@ -72,6 +72,7 @@ async def make_endpoint(
         iam_service(identity.entities, identity.callers),
         sts_service(identity.entities, identity.sessions, identity.callers, OpenIdKeys()),
     ]
+    services[:] = [service for service in services if service.name not in config.upstream]  # what is forwarded
     reports = _reports(stage, storage, identity, functions, asynchronous)
     stack.push_async_callback(reports.close)
     development = _development(stage)

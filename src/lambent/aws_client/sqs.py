@@ -60,6 +60,10 @@ class Sqs:
         )
         return list(answer.get("Messages") or [])
 
+    async def delete_one(self, caller: AwsCaller, queue_url: str, receipt_handle: str) -> None:
+        """DeleteMessage."""
+        await self._call(caller, "DeleteMessage", {"QueueUrl": queue_url, "ReceiptHandle": receipt_handle})
+
     async def delete(self, caller: AwsCaller, queue_url: str, receipt_handles: Mapping[str, str]) -> list[FailedEntry]:
         """DeleteMessageBatch of up to 10: id → receipt handle. The entries that failed."""
         entries = [{"Id": id_, "ReceiptHandle": handle} for id_, handle in receipt_handles.items()]

@@ -22,7 +22,8 @@ from lambent.control_plane.configuration import (
     with_code,
 )
 from lambent.control_plane.event_invoke_configs import EventInvokeConfigs
-from lambent.control_plane.event_source_mappings import EventSourceMappings
+from lambent.control_plane.event_source_mappings import CheckNew, EventSourceMappings, no_check
+from lambent.control_plane.event_sources import SourceKind
 from lambent.control_plane.function_urls import FunctionUrls
 from lambent.control_plane.images import check_code_kind, image_package
 from lambent.control_plane.layer_permissions import LayerPermissions
@@ -121,10 +122,12 @@ class FunctionsControlPlane:
         digests_in_use: Callable[[], Set[str]] = frozenset,
         get_object: GetObject | None = None,
         provisioned_progress: Progress = _not_yet,
+        polled: Set[SourceKind] = frozenset(),
+        check_source: CheckNew = no_check,
     ) -> None:
         """`digests_in_use`: code that execution environments may still run from, whatever the store says.
         `get_object`: the S3 in force, if there is one. `provisioned_progress`: what the data plane says there is of
-        provisioned concurrency."""
+        provisioned concurrency. `polled`, `check_source`: see `EventSourceMappings`."""
         self._settings = settings or Settings()
         self.limits = self._settings.limits
         if self._settings.require_roles and role_check is None:
@@ -150,7 +153,7 @@ class FunctionsControlPlane:
         self.function_urls = FunctionUrls(self.queries, attachments, clock)
         self.code_signing = CodeSigning(store, attachments, clock)
         self.runtime_settings = RuntimeSettings(self.queries, attachments)
-        self.event_source_mappings = EventSourceMappings(store, self.queries, clock)
+        self.event_source_mappings = EventSourceMappings(store, self.queries, clock, polled, check_source)
         self.usage = Usage(store)
         self._packages = Packages(code_store, self.usage, get_object, self._collector.want, self.limits)
         self.layers = Layers(store, self._packages, clock, self._collector.want, self.limits)

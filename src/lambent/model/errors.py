@@ -58,6 +58,10 @@ class ResourceConflictException(_LambdaError):
     http_status = 409
 
 
+class ResourceInUseException(_LambdaError):
+    """The resource is being changed, or used, and cannot be changed now."""
+
+
 class ResourceNotReadyException(_LambdaError):
     """The function is inactive and its environment could not be made ready."""
 

@@ -5,10 +5,10 @@ from __future__ import annotations
 import contextlib
 import json
 import re
-from typing import Any
+from typing import Any, cast
 
 import pytest
-from hypothesis import HealthCheck, assume, given, settings
+from hypothesis import HealthCheck, assume, given, reject, settings
 from hypothesis import strategies as st
 from moto.events.models import EventPattern as Oracle
 
@@ -179,13 +179,12 @@ patterns = st.dictionaries(
 
 
 @given(pattern=patterns, event=events)
-@settings(max_examples=400, suppress_health_check=[HealthCheck.filter_too_much], deadline=None)
+@settings(max_examples=150, suppress_health_check=[HealthCheck.filter_too_much], deadline=None)
 def test_another_implementation_says_the_same(pattern: Pattern, event: Pattern) -> None:
     try:
-        expected = Oracle.load(json.dumps(pattern)).matches_event(event)
+        expected = Oracle.load(json.dumps(pattern)).matches_event(cast("Any", event))
     except (TypeError, AttributeError, KeyError, ValueError):
-        assume(False)  # it fails over events of another shape
-        return
+        reject()  # it fails over events of another shape
     assert matches(pattern, event) == expected
 
 

@@ -41,7 +41,7 @@ class EventSourceMappings:
             enabled=params.get("Enabled", True),
             tags=params.get("Tags", {}),
         )
-        return _configuration(created, "Creating", created.user_reason)
+        return _configuration(created)
 
     async def get_event_source_mapping(self, ctx: RequestContext, params: Params) -> Params:
         return _configuration(await self._mappings.get(_place(ctx, params)))
@@ -50,11 +50,11 @@ class EventSourceMappings:
         changed = await self._mappings.update(
             _place(ctx, params), params.get("FunctionName"), _settings(params), params.get("Enabled")
         )
-        return _configuration(changed, "Updating", changed.user_reason)
+        return _configuration(changed)
 
     async def delete_event_source_mapping(self, ctx: RequestContext, params: Params) -> Params:
         deleted = await self._mappings.delete(_place(ctx, params))
-        return _configuration(deleted, "Deleting", deleted.user_reason)
+        return _configuration(deleted)
 
     async def list_event_source_mappings(self, ctx: RequestContext, params: Params) -> Params:
         page = await self._mappings.list_mappings(
@@ -80,17 +80,19 @@ def _settings(params: Params) -> dict[str, Any]:
     return settings
 
 
-def _configuration(mapping: EventSourceMapping, state: str = "Disabled", reason: str | None = None) -> Params:
+def _configuration(mapping: EventSourceMapping) -> Params:
     """https://docs.aws.amazon.com/lambda/latest/api/API_EventSourceMappingConfiguration.html"""
     answer: Params = {
         "UUID": mapping.mapping_id,
         "EventSourceMappingArn": mapping.arn,
         "FunctionArn": mapping.function_arn,
         "LastModified": mapping.modified,
-        "State": state,
-        "StateTransitionReason": reason or mapping.reason,
+        "State": mapping.state.value,
+        "StateTransitionReason": mapping.reason,
         **mapping.settings,
     }
-    if RULES[mapping.kind].is_stream:
+    if mapping.last_result is not None:
+        answer["LastProcessingResult"] = mapping.last_result
+    elif RULES[mapping.kind].is_stream:
         answer["LastProcessingResult"] = "No records processed"
     return answer

@@ -7,7 +7,11 @@ from typing import Final
 
 from lambent.aws.support import Effect, Member, Support, effective, refused, without_effect
 
-_NO_POLLER: Final = without_effect("Stored and checked: the mapping stays Disabled, as no source is polled yet.")
+_NO_POLLER: Final = without_effect("Stored and checked: only SQS queues are polled yet, other mappings stay Disabled.")
+_POLLED: Final = Member(
+    Effect.EFFECTIVE, "For SQS queues. Other mappings stay Disabled: their sources are not polled yet."
+)
+_NO_KEY: Final = without_effect("Stored: filter criteria are not encrypted.")
 _NO_URL: Final = without_effect("Stored: nothing answers at the URL yet.")
 _NOT_SCALED: Final = refused("Functions of capacity providers are not offered yet.")
 _FUNCTION: Final = effective("FunctionName")
@@ -29,16 +33,26 @@ _SIGNING: Final[Mapping[str, Member]] = {
 }
 _MAPPING_UPDATE: Final[Mapping[str, Member]] = {
     **_FUNCTION,
-    "Enabled": _NO_POLLER,
+    "KMSKeyArn": _NO_KEY,
+    "MetricsConfig": Member(Effect.EFFECTIVE, "EventCount, for SQS queues."),
+    "ProvisionedPollerConfig": Member(
+        Effect.EFFECTIVE,
+        "For SQS queues, as bounds of the concurrency (10 for each poller); PollerGroupName is stored.",
+    ),
     **dict.fromkeys(
         (
+            "Enabled",
             "BatchSize",
             "FilterCriteria",
-            "KMSKeyArn",
-            "MetricsConfig",
-            "LoggingConfig",
             "ScalingConfig",
             "MaximumBatchingWindowInSeconds",
+            "FunctionResponseTypes",
+        ),
+        _POLLED,
+    ),
+    **dict.fromkeys(
+        (
+            "LoggingConfig",
             "ParallelizationFactor",
             "DestinationConfig",
             "MaximumRecordAgeInSeconds",
@@ -46,11 +60,9 @@ _MAPPING_UPDATE: Final[Mapping[str, Member]] = {
             "MaximumRetryAttempts",
             "TumblingWindowInSeconds",
             "SourceAccessConfigurations",
-            "FunctionResponseTypes",
             "AmazonManagedKafkaEventSourceConfig",
             "SelfManagedKafkaEventSourceConfig",
             "DocumentDBEventSourceConfig",
-            "ProvisionedPollerConfig",
         ),
         _NO_POLLER,
     ),

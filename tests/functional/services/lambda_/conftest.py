@@ -24,9 +24,19 @@ from lambent.async_invoke.accepting import Acceptance
 from lambent.async_invoke.dispatch import Dispatcher
 from lambent.async_invoke.settings import SettingsView
 from lambent.aws.chain import AwsEndpoint
+from lambent.aws_client import role_credentials
+from lambent.aws_client.client import AwsCaller, AwsClient
+from lambent.aws_client.http_transport import HttpTransport
 from lambent.aws_client.s3_objects import GetObject
+from lambent.aws_client.sqs import Sqs
+from lambent.control_plane.event_source_mappings import EventSourceMapping
+from lambent.control_plane.event_sources import SourceKind
 from lambent.control_plane.functions import FunctionsControlPlane, Settings
 from lambent.delivery.outbox import Delivery, Outbox
+from lambent.event_sources.mappings import EventSources
+from lambent.event_sources.ports import Report
+from lambent.event_sources.sqs_check import SqsCheck
+from lambent.event_sources.sqs_poller import SqsPoller, SqsTools
 from lambent.http.server import HttpServer
 from lambent.iam.authentication import AcceptAnyKey
 from lambent.iam.sessions import SessionIssuer
@@ -38,6 +48,7 @@ from lambent.invoke.ports import Done, WorkerEvents
 from lambent.invoke.recursion import LoopSwitches
 from lambent.invoke.reservations import Reservations
 from lambent.invoke.tracing import Tracing
+from lambent.model.arn import parse_function_reference
 from lambent.model.clock import SystemClock
 from lambent.model.execution import Completed, EnvironmentSpec, FunctionError, Invocation, RoleCredentials
 from lambent.model.function import FunctionVersion
@@ -57,7 +68,11 @@ ACCOUNT = AccountId("000000000000")
 
 
 class EchoWorker:
-    """A worker whose environments answer with the invocation itself; `{"fail": …}` makes them fail."""
+    """A worker whose environments answer with the invocation itself; `{"fail": …}` makes them fail. `seen`: what they
+    were handed."""
+
+    def __init__(self) -> None:
+        self.seen: list[Invocation] = []
 
     def start_environment(self, spec: EnvironmentSpec, events: WorkerEvents) -> None:
         asyncio.get_running_loop().call_soon(events.environment_ready, spec.environment_id)
@@ -73,6 +88,7 @@ class EchoWorker:
         return True
 
     def _answer(self, environment_id: EnvironmentId, invocation: Invocation, done: Done) -> None:
+        self.seen.append(invocation)
         event = json.loads(invocation.payload)
         fails = isinstance(event, dict) and "fail" in event
         payload = {
@@ -123,6 +139,7 @@ class LambdaServer:
     control_plane: FunctionsControlPlane
     loop: asyncio.AbstractEventLoop
     stop: asyncio.Event
+    worker: EchoWorker
     sent: list[Delivery]
     clients: list[Any] = field(default_factory=list)
 
@@ -143,6 +160,39 @@ class LambdaServer:
         return client
 
 
+class QueuesElsewhere:
+    """Event source mappings of queues on an SQS server of somebody else's."""
+
+    def __init__(self, url: str) -> None:
+        self._url = url
+        self._transport = HttpTransport(url)
+        self._sqs = Sqs(AwsClient(self._transport))
+        self._roles = role_credentials.RoleCredentials(SessionIssuer(b"s" * 32))
+
+    def _caller(self, role_arn: str, function_name: str, region: Region) -> AwsCaller:
+        return AwsCaller(self._roles.find(role_arn, function_name), region)
+
+    def for_control_plane(self) -> dict[str, Any]:
+        return {"polled": {SourceKind.SQS}, "check_source": SqsCheck(self._sqs, self._caller, self._url)}
+
+    async def start(self, store: Store, frontend: Frontend, directory: FunctionDirectory) -> None:
+        clock = SystemClock()
+        tools = SqsTools(self._sqs, frontend, directory, self._caller, clock, self._url, cancels=False, wait_s=1)
+
+        def make(mapping: EventSourceMapping, report: Report) -> SqsPoller:
+            function = parse_function_reference(
+                mapping.function_arn, None, account=mapping.account, region=mapping.region
+            )
+            return SqsPoller(mapping, function, tools, report)
+
+        self._sources = EventSources(store, {SourceKind.SQS: make}, clock)
+        await self._sources.start()
+
+    async def close(self) -> None:
+        await self._sources.close(1)
+        await self._transport.close()
+
+
 StartLambda = Callable[..., LambdaServer]
 
 
@@ -160,6 +210,7 @@ def start_lambda(tmp_path_factory: pytest.TempPathFactory) -> Iterator[StartLamb
         store: Store | None = None,
         root: Path | None = None,
         get_object: GetObject | None = None,
+        sqs_url: str | None = None,
     ) -> LambdaServer:
         root = root or tmp_path_factory.mktemp("code")
         ready: list[LambdaServer] = []
@@ -168,7 +219,9 @@ def start_lambda(tmp_path_factory: pytest.TempPathFactory) -> Iterator[StartLamb
         def serve() -> None:
             try:
                 asyncio.run(
-                    _serve(root, store or MemoryStore(), settings or QUICK, role_check, get_object, ready, started)
+                    _serve(
+                        root, store or MemoryStore(), settings or QUICK, role_check, get_object, sqs_url, ready, started
+                    )
                 )
             except Exception as error:  # noqa: BLE001 raised in the test's own thread
                 failures.append(error)
@@ -199,16 +252,25 @@ async def _serve(
     settings: Settings,
     role_check: Callable[[str], Awaitable[bool]] | None,
     get_object: GetObject | None,
+    sqs_url: str | None,
     ready: list[LambdaServer],
     started: threading.Event,
 ) -> None:
     code = CodeStore(root, pending_grace_s=0.3, unzipped_max_bytes=settings.limits.unzipped_max_bytes)
     await code.start()
+    elsewhere = QueuesElsewhere(sqs_url) if sqs_url is not None else None
     control_plane = FunctionsControlPlane(
-        store, code, SystemClock(), settings=settings, role_check=role_check, get_object=get_object
+        store,
+        code,
+        SystemClock(),
+        settings=settings,
+        role_check=role_check,
+        get_object=get_object,
+        **(elsewhere.for_control_plane() if elsewhere is not None else {}),
     )
     await control_plane.start()
-    pools = Pools(EchoWorker(), make_spec, SystemClock(), idle_timeout_s=60, credentials_margin_s=0)
+    worker = EchoWorker()
+    pools = Pools(worker, make_spec, SystemClock(), idle_timeout_s=60, credentials_margin_s=0)
     directory = FunctionDirectory(store)
     counting = Counting(settings.account_concurrency)
     reservations = Reservations(store, counting)
@@ -235,9 +297,13 @@ async def _serve(
     url = f"http://127.0.0.1:{listener.getsockname()[1]}"
     await server.start(listener)
     stop = asyncio.Event()
-    ready.append(LambdaServer(url, store, code, control_plane, asyncio.get_running_loop(), stop, sent))
+    ready.append(LambdaServer(url, store, code, control_plane, asyncio.get_running_loop(), stop, worker, sent))
+    if elsewhere is not None:
+        await elsewhere.start(store, frontend, directory)
     started.set()
     await stop.wait()
+    if elsewhere is not None:
+        await elsewhere.close()
     await server.close(1)
     await endpoint.close(1)
     await downloads.handler.close()
