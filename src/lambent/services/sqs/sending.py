@@ -9,6 +9,7 @@ from typing import Any, Final
 from lambent.aws.context import Params, RequestContext
 from lambent.model.errors import ServiceError
 from lambent.model.ids import new_request_id
+from lambent.model.tracing import parse_trace_header
 from lambent.queues.api import NewMessage, Queues, Sent
 from lambent.services.sqs.attributes import DELAY_MAX_S, MESSAGE_MAX_BYTES
 from lambent.services.sqs.batches import check_entries, sort_out
@@ -97,7 +98,7 @@ def prepare(queue: Queue, ctx: RequestContext, params: Params) -> Prepared:
         ctx.principal.user_id,
         answer["MD5OfMessageBody"],
         attributes,
-        system["AWSTraceHeader"]["StringValue"] if system else None,
+        system["AWSTraceHeader"]["StringValue"] if system else _trace_header(ctx),
         group,
         deduplication,
     )
@@ -161,3 +162,9 @@ def _deduplication(queue: Queue, params: Params, body: bytes) -> str | None:
             "or MessageDeduplicationId provided explicitly"
         )
     return hashlib.sha256(body).hexdigest()
+
+
+def _trace_header(ctx: RequestContext) -> str | None:
+    """That of the request (X-Amzn-Trace-Id), which SDKs send along from within a traced function."""
+    header = parse_trace_header(ctx.request.headers.get("x-amzn-trace-id"))
+    return None if header.root is None else str(header)

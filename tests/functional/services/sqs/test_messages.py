@@ -295,3 +295,14 @@ def test_a_group_in_a_standard_queue_is_kept(sqs: Any, queue: str) -> None:
     messages = sqs.receive_message(QueueUrl=queue, MaxNumberOfMessages=10, AttributeNames=["All"])["Messages"]
     assert [message["Attributes"]["MessageGroupId"] for message in messages] == ["tenant", "tenant"]
     assert "SequenceNumber" not in messages[0]["Attributes"]
+
+
+def test_a_traced_caller_leaves_its_trace_in_the_message(sqs: Any, queue: str, monkeypatch: pytest.MonkeyPatch) -> None:
+    """As SDKs do within a function."""
+    header = "Root=1-5759e988-bd862e3fe1be46a994272793;Parent=53995c3f42cd8ad8;Sampled=0;Lineage=1:e65a2c4d:0"
+    monkeypatch.setenv("AWS_LAMBDA_FUNCTION_NAME", "f")
+    monkeypatch.setenv("_X_AMZN_TRACE_ID", header)
+    sqs.send_message(QueueUrl=queue, MessageBody="x")
+    sqs.send_message_batch(QueueUrl=queue, Entries=[{"Id": "a", "MessageBody": "y"}])
+    messages = sqs.receive_message(QueueUrl=queue, MaxNumberOfMessages=10, AttributeNames=["All"])["Messages"]
+    assert {message["Attributes"]["AWSTraceHeader"] for message in messages} == {header}
