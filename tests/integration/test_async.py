@@ -96,7 +96,7 @@ def test_events_are_run_after_a_restart(tmp_path: Path) -> None:
         functions = server.client("lambda")
         functions.put_function_concurrency(FunctionName="f", ReservedConcurrentExecutions=1)
         for _ in range(3):
-            functions.invoke(FunctionName="f", InvocationType="Event", Payload=b"0.5")
+            functions.invoke(FunctionName="f", InvocationType="Event", Payload=b"0.2")
         server.stop()
         server.start()
         wait_until(lambda: len(lines(server, "f", "ran")) >= 3, "events were lost")

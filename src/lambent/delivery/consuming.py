@@ -15,7 +15,7 @@ from typing import Final, Protocol
 from lambent.model.clock import Clock
 from lambent.queues.api import Message, Queues, Rescheduling
 from lambent.store.api import StoreFullError
-from lambent.store.errors import StoreError
+from lambent.store.errors import StoreClosedError, StoreError
 
 logger = logging.getLogger(__name__)
 
@@ -81,6 +81,8 @@ class Consumer:
             limit = min(await self._room(), TAKEN_MAX)
             try:
                 messages = await self._queues.receive(self.queue, lease_s=LEASE_S, limit=limit, wait_s=LINGER_S)
+            except StoreClosedError:
+                return
             except (StoreError, StoreFullError):
                 logger.exception("a queue cannot be read", extra={"queue": self.queue})
                 await self._pause(STORE_PAUSE_S)
@@ -123,11 +125,21 @@ class Consumer:
         try:
             await self._handle(message)
         except Exception:
-            logger.exception("a message could not be handled", extra={"queue": self.queue, "message": message.id})
+            logger.exception("a message could not be handled", extra={"queue": self.queue, "message_id": message.id})
+            await self._hand_back(message)
+
+    async def _hand_back(self, message: Message) -> None:
+        """For later; as soon as that can be written, where the disk is full."""
+        while True:
             try:
                 await self._queues.reschedule([Rescheduling(message.receipt, FAILED_PAUSE_S)])
+            except StoreClosedError:
+                return  # the server stops: the next one takes it up
             except (StoreError, StoreFullError):
-                logger.exception("it stays leased until the next start", extra={"message": message.id})
+                logger.exception("a message cannot be handed back yet", extra={"message_id": message.id})
+                await self._clock.sleep(FAILED_PAUSE_S)
+            else:
+                return
 
 
 class Consumers:

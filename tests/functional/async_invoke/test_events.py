@@ -16,7 +16,7 @@ from lambent.model.errors import (
 )
 from lambent.model.ids import AccountId, Region, RequestId
 from lambent.model.tracing import parse_trace_header
-from lambent.store.api import ALIASES, Put
+from lambent.store.api import ALIASES, Put, StoreFullError
 
 QUEUE = "arn:aws:sqs:us-east-1:000000000000:q"
 DEAD = "arn:aws:sqs:us-east-1:000000000000:dead"
@@ -365,3 +365,27 @@ async def test_it_tells_when_something_is_due_next(world: Any) -> None:
     assert world.is_empty
     assert len(world.records()) == 1
     assert [round(stop) for stop in stops] == [60, 180, 181]
+
+
+async def test_a_full_disk_delays_what_follows_a_run(world: Any, monkeypatch: pytest.MonkeyPatch) -> None:
+    await world.create("f")
+    acknowledge, reschedule = world.queues.acknowledge, world.queues.reschedule
+    failures = {"acknowledge": 1, "reschedule": 2}
+
+    async def fails(name: str, call: Any, *arguments: Any) -> Any:
+        if failures[name]:
+            failures[name] -= 1
+            raise StoreFullError("no space")
+        return await call(*arguments)
+
+    monkeypatch.setattr(world.queues, "acknowledge", lambda given: fails("acknowledge", acknowledge, given))
+    monkeypatch.setattr(world.queues, "reschedule", lambda given: fails("reschedule", reschedule, given))
+    request_id = await world.send("f")
+    while failures["reschedule"] == 2:
+        await asyncio.sleep(0.001)
+    for _ in range(4):  # what waits holds on to its event, so the world is not idle
+        world.clock.advance(60)
+        await asyncio.sleep(0.05)
+    await world.settle()
+    assert world.is_empty
+    assert [invocation.request_id for _, _, invocation in world.worker.runs] == [request_id] * 2
