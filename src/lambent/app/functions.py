@@ -28,6 +28,7 @@ from lambent.model.limits import TENANT_ENVIRONMENTS_PER_CONCURRENCY
 from lambent.observability.metrics.embedded import EmbeddedMetrics
 from lambent.observability.metrics.invocations import InvocationMetrics
 from lambent.worker.host import LocalWorker, WorkerSettings
+from lambent.worker.processor import ProcessorTime
 from lambent.worker.runtimes.catalog import RuntimeCatalog
 from lambent.worker.sandbox.api import SandboxBackend
 
@@ -82,6 +83,7 @@ async def start_functions(
         idle_timeout_s=config.idle_timeout,
         credentials_margin_s=config.limits.timeout_max_s + CREDENTIALS_MARGIN_S,
         may_start=counting.may_start,
+        spare_time=ProcessorTime().spare,
         tenant_environments_max=int(config.account_concurrency * TENANT_ENVIRONMENTS_PER_CONCURRENCY),
     )
     directory = FunctionDirectory(storage.documents)

@@ -7,11 +7,15 @@ which pool. It answers every submitted invocation exactly once, through its `fin
 
 from __future__ import annotations
 
+import asyncio
 import logging
+import os
+import time
 from collections.abc import Callable, Collection
 from dataclasses import dataclass, field, replace
 
 from lambent.invoke.assignment import Action, Assignment, Hand, Start, Stop
+from lambent.invoke.patience import CHECK_S, Patience
 from lambent.invoke.ports import Worker
 from lambent.model.arn import FunctionId
 from lambent.model.clock import Clock
@@ -36,6 +40,8 @@ from lambent.model.ids import EnvironmentId
 from lambent.packaging.layers import digests_needed
 
 logger = logging.getLogger(__name__)
+
+_AT_ONCE = 2 * (os.cpu_count() or 1)  # short invocations that may always run at once, of one pool
 
 HAND_OFF_ATTEMPTS = 3  # environments tried for one invocation before the platform gives up
 
@@ -97,9 +103,14 @@ class Pools:
         credentials_margin_s: float,
         may_start: Callable[[FunctionId], bool] = lambda _: True,
         tenant_environments_max: int | None = None,
+        spare_time: Callable[[], float | None] | None = None,
     ) -> None:
         """`may_start`: may another environment of a function be started on demand, for the rate at which it scales?
-        `tenant_environments_max`: of all tenants of an account's functions in a region."""
+        `tenant_environments_max`: of all tenants of an account's functions in a region. `spare_time`: the share of the
+        host's processor time that was spare since it last said so, None if that was just now; without it no invocation
+        waits for a busy environment."""
+        self._spare_time = spare_time
+        self._patience_timer: asyncio.TimerHandle | None = None
         self._worker = worker
         self._make_spec = make_spec
         self._clock = clock
@@ -121,7 +132,11 @@ class Pools:
         pool = self._pools.get(key)
         if pool is None:
             pool = self._pools[key] = Pool(key, version, pending.invocation.tenant_id, 0 if provisioned else None)
-        self._carry_out(pool, pool.assignment.submit(pending))
+            if not provisioned and self._spare_time is not None:
+                pool.assignment.patience = Patience(_AT_ONCE)
+        self._carry_out(pool, pool.assignment.submit(pending, time.monotonic()))
+        if pool.assignment.patient and self._patience_timer is None:
+            self._patience_timer = asyncio.get_running_loop().call_later(CHECK_S, self._look_after_the_patient)
 
     def keep(self, version: FunctionVersion, target: int) -> None:
         """Have so many provisioned environments of a version: start what is missing, end what is too much."""
@@ -163,7 +178,7 @@ class Pools:
         if pool.target is not None and pool.assignment.environments > pool.target and not pool.assignment.waiting:
             self._stop(environment_id, "less is provisioned")
             return
-        self._carry_out(pool, pool.assignment.ready(environment_id))
+        self._carry_out(pool, pool.assignment.ready(environment_id, time.monotonic()))
         if pool.target is not None:
             self._tell(pool)
 
@@ -218,6 +233,8 @@ class Pools:
     def stop_all(self, reason: str) -> None:
         """End every environment, busy ones too, and answer what still waits with an error. Nothing is run after it."""
         self._stopping = True
+        if self._patience_timer is not None:
+            self._patience_timer.cancel()
         for pool in list(self._pools.values()):
             for pending in pool.assignment.give_up():
                 pending.finished(_shutting_down())
@@ -235,6 +252,20 @@ class Pools:
     def environments(self) -> int:
         """How many environments there are."""
         return len(self._environments)
+
+    def _look_after_the_patient(self) -> None:
+        """Those who wait for a busy environment: not for too long, and not while the host has time to spare."""
+        self._patience_timer = None
+        pools = [pool for pool in self._pools.values() if pool.assignment.patient]
+        spare_share = self._spare_time() if pools and self._spare_time is not None else None
+        now = time.monotonic()
+        for pool in pools:
+            if pool.assignment.patience is not None and spare_share is not None:
+                pool.assignment.patience.adapt(spare_share)
+            for action in pool.assignment.overdue(now):
+                self._carry_out(pool, action)
+        if any(pool.assignment.patient for pool in pools) and not self._stopping:
+            self._patience_timer = asyncio.get_running_loop().call_later(CHECK_S, self._look_after_the_patient)
 
     def _carry_out(self, pool: Pool, action: Action[PendingInvocation] | None) -> None:
         match action:
@@ -261,7 +292,7 @@ class Pools:
                     logger.info("trying another environment", extra={"reason": reason, "pool": pool.key})
                     self._environments.pop(environment_id, None)
                     pool.assignment.ended(environment_id)
-                    self._carry_out(pool, pool.assignment.resubmit(pending))
+                    self._carry_out(pool, pool.assignment.resubmit(pending, time.monotonic()))
                 case _:
                     logger.error("invocation failed in the platform", extra={"reason": outcome.reason})
                     pending.finished(ServiceException(f"The invocation failed in the platform: {outcome.reason}"))
