@@ -51,6 +51,7 @@ class App:
         self._runtimes: list[str] | None = None
         self._runtimes_found = asyncio.Event()
         self._runtimes_asked = asyncio.Event()
+        self._preloaded = asyncio.Event()
         self._services: list[ServiceDefinition] = []
 
     @classmethod
@@ -82,6 +83,10 @@ class App:
         """The identifiers of the runtimes found on this host."""
         await self._runtimes_found.wait()
         return self._runtimes or []
+
+    async def preloaded(self) -> None:
+        """Wait until everything is in memory that is not loaded on demand."""
+        await self._preloaded.wait()
 
     def describe(self) -> dict[str, Any]:
         """See `aws.health`. `runtimes` is null until they have been looked for. Some may be installed later: asking
@@ -150,6 +155,7 @@ class App:
         """What takes long and can wait until requests are answered."""
         await self._look_for_runtimes()
         await asyncio.to_thread(endpoint.preload)
+        self._preloaded.set()
         while True:
             await asyncio.sleep(RUNTIMES_INTERVAL_S)
             self._runtimes_asked.clear()

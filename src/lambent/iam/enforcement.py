@@ -1,7 +1,9 @@
 """May this caller do that? Gathers policies, has them evaluated, keeps the audit log. No wire, no services.
 
 `Enforcer.check` decides at once when all policies are at hand, which they are for whoever called before; else it
-returns what is to be awaited. The decision itself is `lambent.iam.policy.evaluation`'s.
+returns what is to be awaited. The decision itself is `lambent.iam.policy.evaluation`'s. One that permits a frequent
+access, and in which no condition has a part, is remembered with the policies it was made of: a change of the caller's
+policies makes a new `CallerPolicies`, one of the resource's a new sequence, and neither knows it.
 """
 
 from __future__ import annotations
@@ -20,6 +22,7 @@ from lambent.iam.principal import Principal
 from lambent.model.values import value
 from lambent.store.api import ROLES
 
+_ALLOWED_MAX: Final = 1024
 _NO_KEYS: Final[Mapping[str, tuple[str, ...]]] = {}
 
 
@@ -106,7 +109,12 @@ class Enforcer:
     ) -> None:
         for access, on_resource in zip(accesses, resource_policies, strict=True):
             keys = _NO_KEYS
-            if caller.needs_keys or any(policy.context_keys for policy in on_resource):
+            needs_keys = caller.needs_keys or any(policy.context_keys for policy in on_resource)
+            is_repeatable = access.is_data_event and not needs_keys
+            identity = (access.action, access.resource, access.account, access.aliases, access.resource_policy)
+            if is_repeatable and caller.allowed.get(identity) is on_resource:
+                continue  # the same caller, the same policies: the same decision
+            if needs_keys:
                 own_account = {"aws:resourceaccount": (access.account,)} if access.account is not None else {}
                 keys = {**occasion.keys(), **caller.keys, **own_account, **access.keys}
             request, decision = _decided(access, caller, on_resource, keys)
@@ -114,6 +122,10 @@ class Enforcer:
                 self._record(occasion, request, decision)
             if not decision.allowed:
                 raise AccessDeniedError(denial(request, decision))
+            if is_repeatable:
+                if len(caller.allowed) >= _ALLOWED_MAX:
+                    caller.allowed.clear()
+                caller.allowed[identity] = on_resource
 
     def _record(self, occasion: Occasion, request: AccessRequest, decision: Decision) -> None:
         if self._audit is None:

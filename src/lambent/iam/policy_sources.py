@@ -10,7 +10,7 @@ from __future__ import annotations
 import logging
 import re
 from collections import OrderedDict
-from collections.abc import Awaitable, Callable, Iterable, Mapping, Sequence
+from collections.abc import Awaitable, Callable, Hashable, Iterable, Mapping, Sequence
 from dataclasses import dataclass, field
 from typing import Final, Generic, Protocol, TypeVar
 
@@ -46,6 +46,8 @@ class CallerPolicies:
     session: Sequence[Policy] | None = None
     keys: Mapping[str, tuple[str, ...]] = field(default_factory=dict)
     needs_keys: bool = True
+    allowed: dict[Hashable, Sequence[Policy]] = field(default_factory=dict, compare=False, repr=False)
+    """Frequent accesses that were allowed, and the resource's own policies then (see `enforcement`)."""
 
 
 class ResourcePolicies(Protocol):

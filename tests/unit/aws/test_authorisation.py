@@ -4,6 +4,7 @@ from __future__ import annotations
 
 import json
 from collections.abc import AsyncIterator
+from dataclasses import replace
 
 import pytest
 
@@ -11,13 +12,16 @@ from lambent.aws.authorisation import Authoriser
 from lambent.aws.context import RequestContext
 from lambent.http.messages import Headers, Request, RequestHead
 from lambent.iam.authentication import Caller
-from lambent.iam.enforcement import Enforcer
+from lambent.iam.enforcement import Access, AccessDeniedError, Enforcer, Occasion
 from lambent.iam.entities import IamEntities
 from lambent.iam.identities import Identities, root_principal
 from lambent.iam.policy_sources import PolicySource, StoredResourcePolicies
 from lambent.iam.principal import Principal
+from lambent.model.arn import FunctionId
 from lambent.model.errors import ServiceError
-from lambent.model.ids import AccountId, Region, RequestId
+from lambent.model.ids import AccountId, Region, RequestId, RevisionId
+from lambent.model.resource_policy import ResourcePolicy, function_policy_key
+from lambent.store.api import RESOURCE_POLICIES, Put
 from lambent.testing.store import MemoryStore
 
 ACCOUNT, REGION = AccountId("123456789012"), Region("us-east-1")
@@ -127,3 +131,58 @@ async def test_who_is_not_asked(authoriser: Authoriser) -> None:
             RequestId("r"), "iam", "DoIt", ACCOUNT, REGION, principal, request(b""), "http://x", lambda _: None
         )
         assert authoriser(context, {}) is None
+
+
+FUNCTION = f"arn:aws:lambda:{REGION}:{ACCOUNT}:function:f"
+INVOKE = Access("lambda:InvokeFunction", FUNCTION, ACCOUNT, is_data_event=True)
+
+
+async def may(enforcer: Enforcer, principal: Principal, access: Access = INVOKE, address: str = "192.0.2.7") -> bool:
+    occasion = Occasion(principal, "r", REGION, lambda: {"aws:sourceip": (address,)})
+    try:
+        pending = enforcer.check(occasion, [access])
+        if pending is not None:
+            await pending()
+    except AccessDeniedError:
+        return False
+    return True
+
+
+async def test_a_remembered_decision_ends_with_the_policies_it_was_made_of(entities: IamEntities) -> None:
+    store = entities.users._store
+    enforcer = Enforcer(PolicySource(store, entities), StoredResourcePolicies(store, entities))
+    principal = await user(entities, {"Effect": "Allow", "Action": "lambda:*", "Resource": FUNCTION})
+    for _ in range(3):
+        assert await may(enforcer, principal)
+    assert not await may(enforcer, principal, replace(INVOKE, resource=FUNCTION + "2"))
+    assert await may(enforcer, principal, replace(INVOKE, action="lambda:GetFunction"))
+    other = {"Effect": "Allow", "Action": "s3:*", "Resource": "*"}
+    nothing = json.dumps({"Version": "2012-10-17", "Statement": [other]})
+    await entities.users.put_policy(ACCOUNT, "u", "p", nothing)
+    assert not await may(enforcer, principal)
+
+
+async def test_a_changed_resource_policy_is_heeded(entities: IamEntities) -> None:
+    store = entities.users._store
+    enforcer = Enforcer(PolicySource(store, entities), StoredResourcePolicies(store, entities))
+    principal = await user(entities, {"Effect": "Allow", "Action": "lambda:*", "Resource": FUNCTION})
+    key = function_policy_key(FunctionId(ACCOUNT, REGION, "f"), None)
+    access = replace(INVOKE, resource_policy=(RESOURCE_POLICIES, key))
+    for _ in range(3):
+        assert await may(enforcer, principal, access)
+    statement = {
+        "Sid": "no", "Effect": "Deny", "Principal": "*", "Action": "lambda:InvokeFunction", "Resource": FUNCTION,
+    }  # fmt: skip
+    policy = ResourcePolicy({"Version": "2012-10-17", "Statement": [statement]}, RevisionId("1"))
+    await store.commit([Put(RESOURCE_POLICIES, key, policy.to_document())])
+    assert not await may(enforcer, principal, access)
+
+
+async def test_conditions_are_evaluated_each_time(entities: IamEntities) -> None:
+    store = entities.users._store
+    enforcer = Enforcer(PolicySource(store, entities), StoredResourcePolicies(store, entities))
+    near = {"IpAddress": {"aws:SourceIp": "192.0.2.0/24"}}
+    principal = await user(entities, {"Effect": "Allow", "Action": "lambda:*", "Resource": FUNCTION, "Condition": near})
+    for _ in range(2):
+        assert await may(enforcer, principal)
+    assert not await may(enforcer, principal, address="203.0.113.1")
