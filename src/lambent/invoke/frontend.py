@@ -12,7 +12,8 @@ from collections.abc import Callable
 from lambent.invoke.counting import Counting, Permit, Throttled, ThrottleReason
 from lambent.invoke.directory import FunctionDirectory
 from lambent.invoke.payload import check_json
-from lambent.invoke.pools import PendingInvocation, Pools
+from lambent.invoke.pool import PendingInvocation
+from lambent.invoke.pools import Pools
 from lambent.invoke.ports import InvocationObserver
 from lambent.invoke.reservations import Reservations
 from lambent.invoke.tenants import check_tenant

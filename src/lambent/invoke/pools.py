@@ -12,24 +12,22 @@ import logging
 import os
 import time
 from collections.abc import Callable, Collection
-from dataclasses import dataclass, field, replace
+from dataclasses import dataclass, replace
 
-from lambent.invoke.assignment import Action, Assignment, Hand, Start, Stop
+from lambent.invoke.assignment import Action, Hand, Start, Stop
 from lambent.invoke.patience import CHECK_S, Patience
+from lambent.invoke.pool import Kept, PendingInvocation, Pool, PoolKey, VersionKey
 from lambent.invoke.ports import Worker
+from lambent.invoke.refusals import launch_error, shutting_down, throttled, too_many_tenants
 from lambent.model.arn import FunctionId
 from lambent.model.clock import Clock
 from lambent.model.errors import (
-    InvalidRuntimeException,
-    ServiceError,
     ServiceException,
-    TooManyRequestsException,
 )
 from lambent.model.execution import (
     PROVISIONED_CONCURRENCY,
     Completed,
     EnvironmentSpec,
-    Invocation,
     LaunchFailure,
     LaunchFailureKind,
     NotHandedOff,
@@ -45,28 +43,7 @@ _AT_ONCE = 2 * (os.cpu_count() or 1)  # short invocations that may always run at
 
 HAND_OFF_ATTEMPTS = 3  # environments tried for one invocation before the platform gives up
 
-VersionKey = tuple[str, str]  # qualified ARN, environment revision
-PoolKey = tuple[str, str, str | None, bool]  # … tenant, whether it is provisioned
 MakeSpec = Callable[[FunctionVersion], EnvironmentSpec]
-
-
-@dataclass(slots=True)
-class PendingInvocation:
-    """An invocation on its way. `finished` is called once, with how it went or with the error to answer."""
-
-    invocation: Invocation
-    finished: Callable[[Completed | ServiceError], None]
-    attempts: int = 0
-
-
-@dataclass(frozen=True, slots=True)
-class Kept:
-    """Provisioned environments of a version: how many there are, how many of them can take invocations, and why there
-    are fewer than there should be."""
-
-    environments: int
-    ready: int
-    failure: LaunchFailure | None
 
 
 @dataclass(slots=True)
@@ -74,20 +51,6 @@ class _Environment:
     pool: Pool
     credentials_expire_at: float
     last_used: float  # by the clock's monotonic time
-
-
-@dataclass(slots=True)
-class Pool:
-    """The environments of one function version at one revision. `tenant_id`: of the only tenant they are for.
-    `target`: how many to keep, of provisioned concurrency; `failure`: why there are fewer."""
-
-    key: PoolKey
-    version: FunctionVersion
-    tenant_id: str | None = None
-    target: int | None = None
-    failure: LaunchFailure | None = None
-    told: tuple[int, int] = (0, 0)
-    assignment: Assignment[PendingInvocation] = field(default_factory=Assignment)
 
 
 class Pools:
@@ -126,7 +89,7 @@ class Pools:
     def submit(self, version: FunctionVersion, pending: PendingInvocation, *, provisioned: bool = False) -> None:
         """Run an invocation on an environment of this version (and of its tenant): a warm one, or a new one."""
         if self._stopping:
-            pending.finished(_shutting_down())
+            pending.finished(shutting_down())
             return
         key = (version.qualified_arn, version.environment_revision, pending.invocation.tenant_id, provisioned)
         pool = self._pools.get(key)
@@ -237,7 +200,7 @@ class Pools:
             self._patience_timer.cancel()
         for pool in list(self._pools.values()):
             for pending in pool.assignment.give_up():
-                pending.finished(_shutting_down())
+                pending.finished(shutting_down())
         for environment_id in list(self._environments):
             self._worker.stop_environment(environment_id, reason)
 
@@ -287,7 +250,7 @@ class Pools:
                 case Completed():
                     pending.finished(outcome)
                 case NotHandedOff() if self._stopping:
-                    pending.finished(_shutting_down())
+                    pending.finished(shutting_down())
                 case NotHandedOff(reason=reason) if pending.attempts < HAND_OFF_ATTEMPTS:
                     logger.info("trying another environment", extra={"reason": reason, "pool": pool.key})
                     self._environments.pop(environment_id, None)
@@ -308,17 +271,17 @@ class Pools:
             return
         affected = None if failure.kind is LaunchFailureKind.RUNTIME_MISSING else 1
         for pending in pool.assignment.give_up(affected):
-            pending.finished(_launch_error(failure))
+            pending.finished(launch_error(failure))
 
     def _start(self, pool: Pool) -> bool:
         """Start an environment, if it may be; else those who wait for it are answered."""
         if pool.target is None and not self._may_start(pool.version.function):
             for pending in pool.assignment.give_up(1):
-                pending.finished(_throttled())
+                pending.finished(throttled())
             return False
         if pool.tenant_id is not None and self._tenants_are_full(pool.version.function):
             for pending in pool.assignment.give_up(1):
-                pending.finished(_too_many_tenants())
+                pending.finished(too_many_tenants())
             return False
         if not self._worker.has_capacity(pool.version.memory_mb) and not self._make_room(pool.version.memory_mb):
             self._give_up(pool, LaunchFailure(LaunchFailureKind.NO_CAPACITY, "The host has no memory left for it."))
@@ -376,25 +339,3 @@ class Pools:
         alive = any(environment.pool is pool for environment in self._environments.values())
         if not alive and not pool.assignment.waiting:
             self._pools.pop(pool.key, None)
-
-
-def _shutting_down() -> ServiceError:
-    return ServiceException("The service is shutting down.")
-
-
-def _throttled() -> ServiceError:
-    return TooManyRequestsException("Rate Exceeded.", Reason="ConcurrentInvocationLimitExceeded", retryAfterSeconds="1")
-
-
-def _too_many_tenants() -> ServiceError:
-    return TooManyRequestsException("Rate exceeded", retryAfterSeconds="1")
-
-
-def _launch_error(failure: LaunchFailure) -> ServiceError:
-    match failure.kind:
-        case LaunchFailureKind.RUNTIME_MISSING | LaunchFailureKind.ARCHITECTURE:
-            return InvalidRuntimeException(failure.message)
-        case LaunchFailureKind.NO_CAPACITY:
-            return _throttled()
-        case LaunchFailureKind.SANDBOX | LaunchFailureKind.INIT:
-            return ServiceException(failure.message)

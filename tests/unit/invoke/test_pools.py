@@ -7,7 +7,8 @@ from itertools import count
 
 import pytest
 
-from lambent.invoke.pools import HAND_OFF_ATTEMPTS, Kept, PendingInvocation, Pools
+from lambent.invoke.pool import Kept, PendingInvocation
+from lambent.invoke.pools import HAND_OFF_ATTEMPTS, Pools
 from lambent.invoke.ports import Done, WorkerEvents
 from lambent.model.arn import FunctionId
 from lambent.model.errors import InvalidRuntimeException, ServiceError, ServiceException, TooManyRequestsException

@@ -29,8 +29,7 @@ def collected(metrics: AsynchronousMetrics) -> dict[tuple[str, tuple[tuple[str, 
     assert {key[0].namespace for key in points} <= {"AWS/Lambda"}
     assert {key[2] for key in points} <= {MINUTE}
     return {
-        (key[0].name, key[0].dimensions): (key[1], Statistic("Sum").of(values) or 0.0)
-        for key, values in points.items()
+        (key[0].name, key[0].dimensions): (key[1], Statistic("Sum").of(values) or 0.0) for key, values in points.items()
     }
 
 

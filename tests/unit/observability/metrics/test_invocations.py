@@ -165,3 +165,27 @@ def test_totals_for_prometheus(metrics: InvocationMetrics, version: FunctionVers
 
 def test_labels_are_escaped() -> None:
     assert prometheus.family("m", "gauge", "h", [("", {"a": 'x"\\\n'}, 1)]).splitlines()[-1] == 'm{a="x\\"\\\\\\n"} 1'
+
+
+def test_provisioned_concurrency(metrics: InvocationMetrics, version: FunctionVersion) -> None:
+    first = replace(version, version="1")
+    done = Completed(b"", None, None, 1.0, 1)
+    for in_use in (1, 2, None):
+        metrics.completed(first, "live", done, 1, 1, 1)
+        metrics.provisioned(first, "live", in_use, 4)
+    points, _ = _collected(metrics)
+    resource = (NAME, ("Resource", "f:live"))
+    assert _of(points, "ProvisionedConcurrencyInvocations", "Sum", *resource) == [2]
+    assert _of(points, "ProvisionedConcurrencySpilloverInvocations", "Sum", *resource) == [1]
+    assert _of(points, "ProvisionedConcurrentExecutions", "Maximum", *resource) == [2]
+    assert _of(points, "ProvisionedConcurrencyUtilization", "Maximum", *resource) == [0.5]
+
+
+def test_what_is_provisioned_is_claimed(
+    metrics: InvocationMetrics, version: FunctionVersion, counting: Counting
+) -> None:
+    counting.provision(FUNCTION, "1", 3, 3)
+    permit = counting.try_acquire(FUNCTION)
+    assert isinstance(permit, Permit)
+    points, _ = _collected(metrics)
+    assert _of(points, "ClaimedAccountConcurrency", "Maximum") == [4]
