@@ -42,15 +42,19 @@ class SqsQueue:
 
     async def delete(self, handles: Sequence[str]) -> int:
         """How many were deleted. What cannot be, after some tries, comes again: that is logged, and no failure."""
-        left = list(handles)
+        left, refused = list(handles), list[str]()
         for attempt in range(SETTLE_ATTEMPTS):
             if attempt:
                 await self._clock.sleep(_FIRST_PAUSE_S * 2**attempt)
-            left = await self._delete_once(left)
+            results = await asyncio.gather(*[self._delete_part(part) for part in _parts(left)])
+            left = [handle for later, _ in results for handle in later]
+            refused += [handle for _, never in results for handle in never]
             if not left:
-                return len(handles)
-        logger.error("messages were handled but not deleted", extra={"queue": self.url, "messages": len(left)})
-        return len(handles) - len(left)
+                break
+        lost = len(left) + len(refused)
+        if lost:
+            logger.error("messages were handled but not deleted", extra={"queue": self.url, "messages": lost})
+        return len(handles) - lost
 
     async def give_back(self, handles: Sequence[str]) -> None:
         """Make messages visible at once; those for which it fails will be when their time is over."""
@@ -61,21 +65,16 @@ class SqsQueue:
                 logger.warning("messages were not given back", extra={"queue": self.url, "reason": str(error)})
                 return
 
-    async def _delete_once(self, handles: Sequence[str]) -> list[str]:
-        """Those that are worth another try."""
-        left: list[str] = []
-        results = await asyncio.gather(*[self._delete_part(part) for part in _parts(handles)])
-        for part in results:
-            left += part
-        return left
-
-    async def _delete_part(self, part: dict[str, str]) -> list[str]:
+    async def _delete_part(self, part: dict[str, str]) -> tuple[list[str], list[str]]:
+        """Those worth another try, and those that are not."""
         try:
             failed = await self._sqs.delete(self._caller(), self.url, part)
         except (AwsCallError, ValueError) as error:
             logger.warning("messages were not deleted", extra={"queue": self.url, "reason": str(error)})
-            return list(part.values())
-        return [part[one.id] for one in failed]
+            if isinstance(error, AwsCallError) and error.retryable:
+                return list(part.values()), []
+            return [], list(part.values())
+        return [part[one.id] for one in failed], []
 
 
 def _parts(handles: Sequence[str]) -> Iterator[dict[str, str]]:
