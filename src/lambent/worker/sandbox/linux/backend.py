@@ -3,11 +3,11 @@
 from __future__ import annotations
 
 import asyncio
-import itertools
 import logging
 import os
 import re
 import zlib
+from collections.abc import Iterator
 from pathlib import Path
 
 from lambent.worker.sandbox.api import BackendReport, Sandbox, SandboxError, SandboxSpec, SandboxTemplate
@@ -43,6 +43,12 @@ def host_ids(instance_id: str) -> range:
     return range(first, first + _HOST_IDS)
 
 
+def _over_and_over(numbers: range) -> Iterator[int]:
+    """As `itertools.cycle`, which would keep every number."""
+    while True:
+        yield from numbers
+
+
 class LinuxBackend:
     """`SandboxBackend` on Linux system calls; needs root. `instance_id` names this server among others on the host,
     the same at every start: what an earlier run with that name left is removed. No two may run at once. `state_dir`:
@@ -57,7 +63,7 @@ class LinuxBackend:
         # By template, and whether its sandboxes are forks of a zygote.
         self._spawners: dict[tuple[SandboxTemplate, bool], asyncio.Task[SpawnerClient]] = {}
         self._sandboxes: dict[str, LinuxSandbox] = {}
-        self._host_ids = itertools.cycle(host_ids(instance_id))
+        self._host_ids = _over_and_over(host_ids(instance_id))
         self._host_ids_taken: dict[str, int] = {}
         self._hierarchy_fds: tuple[int, ...] = ()
         self._tmp_images: TmpImages | None = None
