@@ -6,6 +6,7 @@ import datetime as dt
 import hashlib
 import hmac
 import os
+import random
 import socket
 import time
 from typing import Any
@@ -289,3 +290,50 @@ def slow_request_to_the_endpoint(event: dict[str, Any]) -> Any:
     """Left unfinished; whoever comes after is served."""
     socket.create_connection(_ENDPOINT).sendall(b"POST / HTTP/1.1\r\nContent-Length: 1000\r\n\r\nx")
     return _describe_groups(dict(os.environ))
+
+
+@attempt
+def random_requests(event: dict[str, Any]) -> Any:
+    """Valid requests with bytes changed, cut out, doubled and put elsewhere; in pieces; to both listeners. Returns how
+    many were answered, which is for the record: that nothing else comes of it is what counts."""
+    dice = random.Random(event["seed"])
+    own = dict(os.environ)
+    valid = [
+        (_API, f"GET {_RUNTIME}invocation/next HTTP/1.1\r\nHost: 127.0.0.1:9001\r\n\r\n".encode()),
+        (_API, f"POST {_RUNTIME}invocation/x/response HTTP/1.1\r\nHost: a\r\nContent-Length: 3\r\n\r\n{{}} ".encode()),
+        (
+            _API,
+            f"POST {_RUNTIME}init/error HTTP/1.1\r\nHost: a\r\nTransfer-Encoding: chunked\r\n\r\n".encode()
+            + b"2\r\n{}\r\n0\r\n\r\n",
+        ),
+        (_ENDPOINT, _signed(own, "logs", b'{"limit": 5}', "Logs_20140328.DescribeLogGroups")),
+        (
+            _ENDPOINT,
+            b"GET /2015-03-31/functions/?MaxItems=1 HTTP/1.1\r\nHost: x\r\nAuthorization: AWS4-HMAC-SHA256 x\r\n\r\n",
+        ),
+        (
+            _ENDPOINT,
+            b"POST / HTTP/1.1\r\nHost: x\r\nContent-Length: 43\r\n\r\nAction=GetCallerIdentity&Version=2011-06-15",
+        ),
+    ]
+    answered = 0
+    for _ in range(event["count"]):
+        address, request = dice.choice(valid)
+        data = bytearray(request)
+        for _ in range(dice.randrange(6)):
+            at = dice.randrange(len(data) or 1)
+            match dice.randrange(4):
+                case 0:
+                    data[at : at + 1] = bytes([dice.randrange(256)])
+                case 1:
+                    del data[at : at + dice.randrange(20)]
+                case 2:
+                    data[at:at] = data[at : at + dice.randrange(40)] * dice.randrange(1, 4)
+                case _:
+                    data[at:at] = dice.choice([b"\r\n", b"\0", b"%00", b"\xff\xfe", b"../", b'{"a":' * 50, b": ", b" "])
+        with socket.create_connection(address, timeout=5) as sock:
+            cut = dice.randrange(len(data) or 1)
+            outcome(lambda sock=sock, data=data, cut=cut: sock.sendall(data[:cut]) or sock.sendall(data[cut:]))  # type: ignore[misc]
+            outcome(lambda sock=sock: sock.shutdown(socket.SHUT_WR))  # type: ignore[misc]
+            answered += outcome(lambda sock=sock: sock.recv(5)) == b"HTTP/"  # type: ignore[misc]
+    return answered
