@@ -20,6 +20,7 @@ from lambent.model.execution import (
     EnvironmentSpec,
     Invocation,
     LaunchFailure,
+    LaunchFailureKind,
     NotHandedOff,
     Outcome,
     PlatformFailed,
@@ -381,6 +382,38 @@ async def test_an_init_that_takes_too_long_is_tried_again_with_the_invocation() 
 
     world = await with_environment(program, test, init_timeout_s=0.1)
     assert "Phase: init\tStatus: timeout\n" in world.sink.text
+
+
+PROVISIONED = {"initialization_type": "provisioned-concurrency"}
+
+
+async def test_a_provisioned_environment_may_take_longer_to_init_and_its_report_leaves_that_out() -> None:
+    async def program(process: FakeProcess) -> int:
+        await asyncio.sleep(0.3)
+        return await echo(process)
+
+    async def test(world: World) -> None:
+        outcome = await world.invoke()
+        assert isinstance(outcome, Completed)
+        assert outcome.billed_duration_ms < 300
+
+    world = await with_environment(program, test, PROVISIONED, init_timeout_s=0.05)
+    assert "Init Duration" not in world.sink.text
+    assert "Status: timeout" not in world.sink.text
+
+
+async def test_a_provisioned_environment_whose_init_fails_ends_and_says_so() -> None:
+    async def program(process: FakeProcess) -> int:
+        return 1
+
+    async def test(world: World) -> None:
+        async with asyncio.timeout(10):
+            await world.ended.wait()
+
+    world = await with_environment(program, test, PROVISIONED)
+    assert world.ends[0] is not None
+    assert world.ends[0].kind is LaunchFailureKind.INIT
+    assert "Phase: init\tStatus: error" in world.sink.text
 
 
 async def test_frozen_while_idle_and_thawed_for_an_invocation() -> None:
