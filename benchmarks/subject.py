@@ -44,7 +44,7 @@ FUNCTIONS: Mapping[str, tuple[str, str]] = {
     "slow": ("python", "import time\ndef handler(event, context):\n    time.sleep(event)\n"),
     "late": (
         "python",
-        "import time\ndef handler(event, context):\n    print('late', time.time() - (event or 0))\n",
+        "import time\ndef handler(event, context):\n    print('late', time.time() - (event or time.time()))\n",
     ),
     "size": ("python", "def handler(event, context):\n    return len(event['data'])\n"),
 }

@@ -1,9 +1,9 @@
 """How many events of a function run at once: grows while that helps, shrinks when the function is throttled. Pure.
 
 A function that takes its time gets a place more for each event that ends, so that its concurrency doubles in the time
-of one run. One that is quick gains little by more environments, and costs the host for each: it grows slowly. A
-throttle halves the window, once for all that ran at the time, and with nothing left running that could free a place,
-the next try waits: longer each time, until one succeeds.
+of one run; and half as many again for each second in which none ends. One that is quick gains little by more
+environments, and costs the host for each: it grows slowly. A throttle halves the window, once for all that ran at the
+time; the next event is tried when one of those that run ends, or after a pause: longer each time, until one succeeds.
 """
 
 from __future__ import annotations
@@ -14,6 +14,8 @@ START: Final = 16
 MAX: Final = 1_000
 QUICK_S: Final = 0.05
 QUICK_GROWTH: Final = 0.1
+SLOW_S: Final = 1.0
+SLOW_GROWTH: Final = 1.5
 PAUSE_MIN_S: Final = 1.0
 PAUSE_MAX_S: Final = 10.0
 
@@ -27,6 +29,7 @@ class Window:
         self._ended = 0
         self._shrunk_at = 0  # as many had been started when it shrank last
         self._throttles_in_a_row = 0
+        self._is_slow = True  # as long as nothing is known
 
     @property
     def limit(self) -> int:
@@ -39,11 +42,21 @@ class Window:
         return self._started - self._ended
 
     @property
-    def pause_s(self) -> float:
-        """How long to wait before the next one is started; nothing while one runs that may free a place."""
-        if not self._throttles_in_a_row or self.in_flight:
-            return 0.0
-        return min(PAUSE_MAX_S, PAUSE_MIN_S * 2.0 ** min(self._throttles_in_a_row - 1, 8))
+    def is_throttled(self) -> bool:
+        """Was the last one that was tried refused?"""
+        return self._throttles_in_a_row > 0
+
+    @property
+    def patience_s(self) -> float | None:
+        """How long to wait for one to end before `waited`; None: as long as it takes."""
+        if self._throttles_in_a_row:
+            return min(PAUSE_MAX_S, PAUSE_MIN_S * 2.0 ** min(self._throttles_in_a_row - 1, 8))
+        return SLOW_S if self._is_slow else None
+
+    def waited(self) -> None:
+        """None ended for so long."""
+        if not self._throttles_in_a_row:
+            self._size = min(MAX, self._size * SLOW_GROWTH)
 
     def started(self) -> int:
         """One more runs. Returns its number, for `throttled`."""
@@ -54,6 +67,7 @@ class Window:
         """One ended, having run."""
         self._ended += 1
         self._throttles_in_a_row = 0
+        self._is_slow = duration_s >= SLOW_S
         self._size = min(MAX, self._size + (1.0 if duration_s >= QUICK_S else QUICK_GROWTH))
 
     def skipped(self) -> None:

@@ -35,8 +35,17 @@ class Pace(Protocol):
         ...
 
     @property
-    def pause_s(self) -> float:
-        """How long to wait before the next one is taken."""
+    def is_throttled(self) -> bool:
+        """Is only one to be taken, once one ended or patience is over?"""
+        ...
+
+    @property
+    def patience_s(self) -> float | None:
+        """How long to wait, without room, for one to end; None: as long as it takes."""
+        ...
+
+    def waited(self) -> None:
+        """None ended for so long."""
         ...
 
 
@@ -97,12 +106,26 @@ class Consumer:
         """How many may be taken, once any may."""
         while True:
             self._ended.clear()
-            if (pause_s := self._pace.pause_s) > 0:
-                await self._pause(pause_s)
-                return 1
-            if (room := self._pace.limit - len(self.in_flight)) > 0:
+            room = self._pace.limit - len(self.in_flight)
+            if room > 0 and not self._pace.is_throttled:
                 return room
-            await self._ended.wait()
+            if not await self._one_ended(self._pace.patience_s):
+                self._pace.waited()
+                if self._pace.is_throttled:
+                    return 1
+
+    async def _one_ended(self, patience_s: float | None) -> bool:
+        """Wait until one ended. False: none did for so long."""
+        if patience_s is None:
+            return await self._ended.wait()
+        pause = asyncio.create_task(self._pause(patience_s))
+        ended = asyncio.create_task(self._ended.wait())
+        try:
+            await asyncio.wait({pause, ended}, return_when=asyncio.FIRST_COMPLETED)
+            return ended.done()
+        finally:
+            pause.cancel()
+            ended.cancel()
 
     async def _pause(self, seconds: float) -> None:
         self.paused_until = self._clock.now() + seconds

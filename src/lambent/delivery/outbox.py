@@ -91,7 +91,11 @@ class _Fixed:
     """The pace of every function's deliveries."""
 
     limit = PER_FUNCTION
-    pause_s = 0.0
+    is_throttled = False
+    patience_s = None
+
+    def waited(self) -> None:
+        """See `consuming.Pace`."""
 
 
 class Outbox:

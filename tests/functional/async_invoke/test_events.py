@@ -389,3 +389,55 @@ async def test_a_full_disk_delays_what_follows_a_run(world: Any, monkeypatch: py
     await world.settle()
     assert world.is_empty
     assert [invocation.request_id for _, _, invocation in world.worker.runs] == [request_id] * 2
+
+
+async def wait_for(condition: Any) -> None:
+    async with asyncio.timeout(20):
+        while not condition():
+            await asyncio.sleep(0.001)
+
+
+async def test_a_slow_function_gets_more_concurrency_with_time(world: Any) -> None:
+    holds: list[Any] = []
+
+    def hold(event: Any, _: Any) -> Any:
+        holds.append(world.Held())
+        return holds[-1]
+
+    await world.create("f", hold)
+    for _ in range(40):
+        await world.send("f")
+    for count in (16, 24, 36):
+        await wait_for(lambda count=count: len(holds) >= count)
+        await asyncio.sleep(0.02)
+        assert len(holds) == count
+        world.clock.advance(1)
+    await wait_for(lambda: len(holds) == 40)
+    for one in holds:
+        one.ended.set()
+    await world.settle()
+
+
+async def test_room_that_others_leave_is_found_while_a_long_run_goes_on(world: Any) -> None:
+    holds: list[Any] = []
+
+    def hold(event: Any, _: Any) -> Any:
+        holds.append(world.Held())
+        return holds[-1]
+
+    version = await world.create("f", hold)
+    await world.reserve(f=2)
+    await world.reservations.refresh()
+    permit = world.counting.try_acquire(version.function)  # somebody else's
+    for _ in range(2):
+        await world.send("f")
+    await wait_for(lambda: holds)
+    permit.release()
+    for _ in range(20):
+        world.clock.advance(1)
+        await asyncio.sleep(0.01)
+    await wait_for(lambda: len(holds) == 2)
+    for one in holds:
+        one.ended.set()
+    await world.settle()
+    assert world.is_empty

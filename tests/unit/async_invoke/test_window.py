@@ -33,30 +33,46 @@ def test_a_throttle_halves_once_for_all_that_ran() -> None:
     numbers = fill(window)
     for number in numbers[:10]:
         window.throttled(number)
-    assert window.limit == 8
-    assert window.pause_s == 0  # others run, and will free a place
+    assert (window.limit, window.is_throttled, window.patience_s) == (8, True, 1)
     for _ in numbers[10:]:
-        window.ran(1.0)
-    assert window.limit == 14
+        window.ran(0.5)
+    assert (window.limit, window.is_throttled, window.patience_s) == (14, False, None)
 
 
-def test_with_nothing_running_the_next_try_waits_longer_each_time() -> None:
+def test_the_next_try_waits_longer_each_time() -> None:
     window = Window()
     for number in fill(window):
         window.throttled(number)
     pauses = []
     for _ in range(6):
-        pauses.append(window.pause_s)
+        pauses.append(window.patience_s)
+        window.waited()
         window.throttled(window.started())
     assert pauses == [1, 2, 4, 8, 10, 10]
     assert window.limit == 1
     window.started()
-    window.ran(1.0)
-    assert (window.pause_s, window.limit) == (0, 2)
+    window.ran(0.5)
+    assert (window.is_throttled, window.limit) == (False, 2)
+
+
+def test_while_nothing_ends_a_slow_function_gets_more_and_a_quick_one_does_not() -> None:
+    window = Window()
+    sizes = []
+    for _ in range(4):
+        assert window.patience_s == 1  # nothing is known of it
+        window.waited()
+        sizes.append(window.limit)
+    assert sizes == [24, 36, 54, 81]
+    window.started()
+    window.ran(0.2)
+    assert window.patience_s is None
+    window.started()
+    window.ran(1.5)
+    assert window.patience_s == 1
 
 
 def test_what_did_not_run_changes_nothing() -> None:
     window = Window()
     window.started()
     window.skipped()
-    assert (window.limit, window.in_flight, window.pause_s) == (START, 0, 0)
+    assert (window.limit, window.in_flight, window.is_throttled) == (START, 0, False)
