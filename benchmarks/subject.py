@@ -30,6 +30,13 @@ MEMORY_MB = 1769
 
 _ECHO = "def handler(event, context):\n    print('event', event)\n    return event\n"
 
+_RECEIVED = """
+import time
+def handler(event, context):
+    for record in event.get('Records', ()):
+        print('late', time.time() - float(record['body']))
+"""
+
 # Functions, by name: language, and the source of its handler (`app.handler`).
 FUNCTIONS: Mapping[str, tuple[str, str]] = {
     "python": ("python", _ECHO),
@@ -46,6 +53,8 @@ FUNCTIONS: Mapping[str, tuple[str, str]] = {
         "python",
         "import time\ndef handler(event, context):\n    print('late', time.time() - (event or time.time()))\n",
     ),
+    "received": ("python", _RECEIVED),
+    "slept": ("python", "import time\ndef handler(event, context):\n    time.sleep(0.001)\n"),
     "size": ("python", "def handler(event, context):\n    return len(event['data'])\n"),
 }
 FILES = {"python": "app.py", "node": "app.mjs"}

@@ -7,7 +7,7 @@ from dataclasses import dataclass
 
 from subject import Lambent, Subject
 from table import Row
-from topics import Options, asynchronous, cold, floor, mixed, queues, warm
+from topics import Options, asynchronous, cold, floor, mappings, mixed, queues, warm
 
 
 @dataclass(frozen=True)
@@ -25,6 +25,7 @@ TOPICS: Mapping[str, Topic] = {
     "mixed": Topic(mixed.measure),
     "cold": Topic(cold.measure),
     "asynchronous": Topic(asynchronous.measure),
+    "mappings": Topic(mappings.measure),
     "queues": Topic(queues.measure_with_backlogs, queues.measure),
 }
 """By the name on the command line."""

@@ -137,6 +137,33 @@ def test_a_window_of_a_clock_that_is_moved(make_server: Callable[..., RunningSer
     server.stop()
 
 
+LOOPING = """
+import boto3
+
+client = boto3.client("sqs")
+
+def handler(event, context):
+    print("round")
+    client.send_message(QueueUrl=URL, MessageBody="again")
+"""
+
+
+def test_a_function_that_feeds_its_own_queue_is_stopped(server: RunningServer) -> None:
+    dead, dead_arn = make_queue(server, "loop-dead")
+    redrive = json.dumps({"deadLetterTargetArn": dead_arn, "maxReceiveCount": "1"})
+    url, arn = make_queue(server, "loop", VisibilityTimeout="3", RedrivePolicy=redrive)
+    server.deploy("loops", {"app.py": LOOPING.replace("URL,", f"{url!r},")}, Timeout=3)
+    mapping = server.client("lambda").create_event_source_mapping(FunctionName="loops", EventSourceArn=arn)["UUID"]
+    sqs = server.client("sqs")
+    sqs.send_message(QueueUrl=url, MessageBody="first")
+    until(lambda: messages(server, dead), "the loop was not ended")
+    (left,) = sqs.receive_message(QueueUrl=dead, AttributeNames=["All"])["Messages"]
+    assert left["Body"] == "again"
+    assert "Lineage=16:" in left["Attributes"]["AWSTraceHeader"]
+    assert server.logs("loops").count("round\n") == 16
+    server.client("lambda").delete_event_source_mapping(UUID=mapping)
+
+
 @pytest.mark.alone
 def test_groups_stay_in_order_and_nothing_is_lost_over_kill_9(make_server: Callable[..., RunningServer]) -> None:
     server = make_server()
