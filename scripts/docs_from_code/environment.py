@@ -65,6 +65,10 @@ _LIMITS = (
     ("Memory", f"{limits.MEMORY_MIN_MB} to {limits.MEMORY_MAX_MB:,} MB; {limits.MEMORY_DEFAULT_MB} by default"),
     ("Timeout", f"up to {limits.TIMEOUT_MAX_S} s; {limits.TIMEOUT_DEFAULT_S} by default"),
     ("Init phase", f"{limits.INIT_TIMEOUT_S:g} s, then once more within the first invocation's timeout"),
+    (
+        "Init phase, with provisioned concurrency",
+        f"{limits.PROVISIONED_INIT_TIMEOUT_MIN_S:g} s, or the function's timeout if that is longer",
+    ),
     ("CPU", f"one vCPU at {limits.MEMORY_MB_PER_VCPU:,} MB, in proportion below and above"),
     ("`/tmp`", f"{limits.EPHEMERAL_STORAGE_MIN_MB} to {limits.EPHEMERAL_STORAGE_MAX_MB:,} MB"),
     ("Environment variables", f"{limits.ENVIRONMENT_VARIABLES_MAX_BYTES // 1024} KB in all"),
@@ -74,6 +78,18 @@ _LIMITS = (
     ("Result of an invocation", f"{limits.SYNC_RESPONSE_MAX_BYTES:,} bytes"),
     ("Log tail (`LogType=Tail`)", f"the last {limits.LOG_TAIL_MAX_BYTES // 1024} KB"),
     ("Concurrent executions", f"{limits.ACCOUNT_CONCURRENCY:,} per account and region (`--account-concurrency`)"),
+    (
+        "Requests",
+        f"{limits.REQUESTS_PER_SECOND_PER_CONCURRENCY} a second for each unit of concurrency",
+    ),
+    (
+        "Environments that a function starts",
+        f"{limits.SCALING_BURST:,} at once, and {limits.SCALING_PER_SECOND} more each second",
+    ),
+    (
+        "Environments of tenants",
+        f"{limits.TENANT_ENVIRONMENTS_PER_CONCURRENCY:g} for each unit of the account's concurrency",
+    ),
     ("File descriptors", f"{limits.FILE_DESCRIPTORS_MAX:,} per process"),
     ("Processes and threads", f"{limits.PROCESSES_AND_THREADS_MAX:,} per environment"),
 )
