@@ -164,6 +164,23 @@ def test_a_function_that_feeds_its_own_queue_is_stopped(server: RunningServer) -
     server.client("lambda").delete_event_source_mapping(UUID=mapping)
 
 
+def test_a_moved_clock_takes_a_bad_message_to_the_dead_letter_queue(make_server: Callable[..., RunningServer]) -> None:
+    server = make_server("--dev")
+    server.deploy("fails", {"app.py": "def handler(event, context): raise ValueError(len(event['Records']))"})
+    dead_url, dead_arn = make_queue(server, "dead")
+    redrive = json.dumps({"deadLetterTargetArn": dead_arn, "maxReceiveCount": 4})
+    url, arn = make_queue(server, "failing", VisibilityTimeout="3600", RedrivePolicy=redrive)
+    mapping = server.client("lambda").create_event_source_mapping(FunctionName="fails", EventSourceArn=arn)["UUID"]
+    wait_enabled(server, mapping)
+    server.clock("freeze")
+    server.client("sqs").send_message(QueueUrl=url, MessageBody="bad")
+    moved = server.clock("run-until-idle")
+    assert round(moved["moved_seconds"]) == 4 * 3600
+    assert (messages(server, url), messages(server, dead_url)) == (0, 1)
+    assert sum("ValueError" in line for line in server.logs("fails")) == 4
+    server.stop()
+
+
 @pytest.mark.alone
 def test_groups_stay_in_order_and_nothing_is_lost_over_kill_9(make_server: Callable[..., RunningServer]) -> None:
     server = make_server()

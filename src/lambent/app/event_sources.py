@@ -18,6 +18,8 @@ from lambent.event_sources.sqs_check import SqsCheck
 from lambent.event_sources.sqs_poller import Resolve, SqsPoller, SqsTools
 from lambent.model.arn import parse_function_reference
 from lambent.model.ids import Region
+from lambent.queues.api import Queues
+from lambent.services.sqs.names import ENGINE_PREFIX, queue_of_arn
 
 POLLED: Final = frozenset({SourceKind.SQS})
 
@@ -30,6 +32,25 @@ class DataPlane(Protocol):
 
     @property
     def directory(self) -> Resolve: ...
+
+
+class WaitedFor:
+    """Implements `model.idle.Activity`: messages of our own queues whose delay or visibility timeout a poller, or
+    another receiver, waits out."""
+
+    name = "messages of queues"
+
+    def __init__(self, queues: Queues) -> None:
+        self._queues = queues
+
+    def is_idle(self) -> bool:
+        """See `model.idle.Activity`: whoever receives them is busy, not they."""
+        return True
+
+    def next_due(self) -> float | None:
+        """See `model.idle.Activity`."""
+        dues = (self._queues.next_due(name) for name in self._queues.names(ENGINE_PREFIX))
+        return min((due for due in dues if due is not None), default=None)
 
 
 def check_source(stage: Stage, calls: Calls) -> SqsCheck:
@@ -48,6 +69,7 @@ async def start_event_sources(stage: Stage, storage: Storage, calls: Calls, data
         _queues_url(stage, calls),
         cancels="sqs" not in stage.config.upstream,
         metrics=storage.metrics,
+        is_watched=_is_watched(stage, storage.queues),
     )
 
     def make_sqs_poller(mapping: EventSourceMapping, report: Report) -> SqsPoller:
@@ -57,8 +79,19 @@ async def start_event_sources(stage: Stage, storage: Storage, calls: Calls, data
     event_sources = EventSources(storage.documents, {SourceKind.SQS: make_sqs_poller}, stage.clock)
     await event_sources.start()
     stage.activities.add(event_sources)
+    stage.activities.add(WaitedFor(storage.queues))
     stage.stack.push_async_callback(event_sources.close, stage.config.shutdown_grace)
     return event_sources
+
+
+def _is_watched(stage: Stage, queues: Queues) -> Callable[[str, int], bool]:
+    is_ours = "sqs" not in stage.config.upstream
+
+    def is_watched(queue_arn: str, polls: int) -> bool:
+        queue = queue_of_arn(queue_arn)
+        return not is_ours or queue is None or queues.is_resting(queue.engine_name, polls)
+
+    return is_watched
 
 
 def _as_role(calls: Calls) -> Callable[[str, str, Region], AwsCaller]:

@@ -64,7 +64,7 @@ class SqsTools:
 
     `caller`: role ARN, function name, region → who calls. `base_url`: what URLs of queues begin with. `cancels`:
     whether a poll given up takes no messages along, as ours do; else what it still brings is given back. `wait_s`: how
-    long polls are.
+    long polls are. `is_watched`: of our own queues, whether so many polls wait at it, having seen all there is.
     """
 
     sqs: Sqs
@@ -76,6 +76,7 @@ class SqsTools:
     cancels: bool
     metrics: MetricStore | None = None
     wait_s: int = WAIT_MAX_S
+    is_watched: Callable[[str, int], bool] = lambda queue_arn, polls: True
 
 
 class SqsPoller:
@@ -109,6 +110,8 @@ class SqsPoller:
         self._unwanted: list[str] = []
         self._dues: list[float] = []
         self._sleeping = 0
+        self._collecting = 0
+        self._pausing = 0
         self.in_flight = 0
 
     async def run(self) -> None:
@@ -134,8 +137,10 @@ class SqsPoller:
         self._stopping.set()
 
     def is_idle(self) -> bool:
-        """See `ports.Poller`."""
-        return len(self._settling) == self._sleeping
+        """See `ports.Poller`. Not while a poll is on its way, or what it brings is."""
+        in_windows = len(self._dues) - self._sleeping
+        waiting = self._collecting - in_windows - self._pausing
+        return len(self._settling) == self._sleeping and self._tools.is_watched(self._queue_arn, waiting)
 
     def next_due(self) -> float | None:
         """See `ports.Poller`."""
@@ -146,6 +151,7 @@ class SqsPoller:
     async def _collect_for_ever(self) -> None:
         while True:
             await self._slots.acquire()
+            self._collecting += 1
             batches: list[Batch] = []
             received_at = 0.0
             try:
@@ -154,6 +160,7 @@ class SqsPoller:
             except (AwsCallError, ServiceError, ValueError) as error:
                 await self._trouble(error)
             finally:
+                self._collecting -= 1
                 if batches:
                     self._spawn(self._handle(batches, received_at))
                 else:
@@ -317,7 +324,11 @@ class SqsPoller:
         self._report(f"PROBLEM: {text}")
         pause_s = min(PAUSE_MAX_S, _PAUSE_S * 2 ** min(self._failures, 10))
         self._failures += 1
-        await self._clock.sleep(pause_s)
+        self._pausing += 1
+        try:
+            await self._clock.sleep(pause_s)
+        finally:
+            self._pausing -= 1
 
     def _well(self) -> None:
         if self._failures:

@@ -216,8 +216,8 @@ class Queues(Protocol):
         """Counts as of now."""
         ...
 
-    def is_resting(self, queue: str) -> bool:
-        """Does a receiver wait, and is nothing on its way to it? From memory."""
+    def is_resting(self, queue: str, receivers: int = 1) -> bool:
+        """Do so many receivers wait, and is nothing on its way to them? From memory."""
         ...
 
     def next_due(self, queue: str) -> float | None:

@@ -202,8 +202,8 @@ class SqliteQueues:
         leased, delayed = out_of_sight.get(1, 0), out_of_sight.get(0, 0)
         return Statistics(max(self.depth(queue) - leased - delayed, 0), leased, delayed, oldest)
 
-    def is_resting(self, queue: str) -> bool:
-        return self._waiting.is_resting(queue)
+    def is_resting(self, queue: str, receivers: int = 1) -> bool:
+        return self._waiting.is_resting(queue, receivers)
 
     def next_due(self, queue: str) -> float | None:
         due_ms = self._waiting.next_due_ms(queue)
@@ -310,7 +310,7 @@ class SqliteQueues:
                 woken.cancel()
 
     def _now_ms(self) -> int:
-        return int(self._clock.now() * 1000)
+        return round(self._clock.now() * 1000)  # a time in ms, given as seconds, is that time again
 
 
 def _log_failure(done: asyncio.Future[Outcome]) -> None:

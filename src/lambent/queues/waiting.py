@@ -99,10 +99,10 @@ class Waiting:
                 ticket.ring()
                 return
 
-    def is_resting(self, queue: str) -> bool:
-        """Does somebody wait at the queue, and is nobody about to look?"""
-        line = self._lines.get(queue)
-        return line is not None and all(ticket.is_waiting for ticket in line)
+    def is_resting(self, queue: str, receivers: int) -> bool:
+        """Do so many wait at the queue, and is nobody about to look?"""
+        line = self._lines.get(queue, {})
+        return len(line) >= receivers and all(ticket.is_waiting for ticket in line)
 
     def next_due_ms(self, queue: str) -> int | None:
         """When its receivers will be woken at the latest; None: not by time."""
@@ -136,7 +136,7 @@ class Waiting:
             self._timer = None
 
     def _now_ms(self) -> int:
-        return int(self._clock.now() * 1000)
+        return round(self._clock.now() * 1000)  # a time in ms, given as seconds, is that time again
 
     def _start_timer(self) -> None:
         if self._timer is not None:
