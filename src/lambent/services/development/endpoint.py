@@ -113,9 +113,9 @@ def _parse(body: bytes) -> tuple[str, Mapping[str, float]]:
         document = orjson.loads(body)
     except orjson.JSONDecodeError:
         document = None
-    if not isinstance(document, dict) or document.get("action") not in _ACTIONS:
+    if not isinstance(document, dict) or str(document.get("action")) not in _ACTIONS:
         raise _bad(f"The body must be a JSON object with an action, one of {', '.join(_ACTIONS)}.")
-    action = document.pop("action")
+    action = str(document.pop("action"))
     if unknown := sorted(set(document) - set(_ACTIONS[action])):
         raise _bad(f"{action} takes no {', '.join(unknown)[:100]}.")
     if action == "advance" and "seconds" not in document:

@@ -64,6 +64,7 @@ async def test_it_tells_and_moves_the_clock(app: App) -> None:
         [],
         {},
         {"action": "rewind"},
+        {"action": ["freeze"]},
         {"action": "advance"},
         {"action": "advance", "seconds": -1},
         {"action": "advance", "seconds": "6"},
