@@ -11,6 +11,7 @@ from typing import Any
 
 import pytest
 from botocore.exceptions import ClientError
+from moto.server import ThreadedMotoServer
 
 from lambent.testing.server import RunningServer
 
@@ -135,6 +136,40 @@ def test_a_window_of_a_clock_that_is_moved(make_server: Callable[..., RunningSer
     assert [line for line in server.logs("windowed") if line.startswith("got")] == ["got 3\n"]
     assert 200 <= moved["moved_seconds"] < 300
     server.stop()
+
+
+def test_a_queue_of_another_server(make_server: Callable[..., RunningServer]) -> None:
+    elsewhere = ThreadedMotoServer("127.0.0.1", port=0, verbose=False)
+    elsewhere.start()
+    host, port = elsewhere.get_host_and_port()
+    server = make_server("--upstream", f"sqs=http://{host}:{port}", "--shutdown-grace", "0")
+    server.deploy("reads-elsewhere", {"app.py": HANDLER})
+    url, _ = make_queue(server, "there")  # forwarded
+    assert f":{port}/" in url
+    account = url.split("/")[-2]
+    mapping = server.client("lambda").create_event_source_mapping(
+        FunctionName="reads-elsewhere",
+        EventSourceArn=f"arn:aws:sqs:us-east-1:{account}:there",
+        MetricsConfig={"Metrics": ["EventCount"]},
+    )["UUID"]
+    wait_enabled(server, mapping)
+    server.client("sqs").send_message(QueueUrl=url, MessageBody="from there")
+    until(lambda: [body for _, body in handled(server, "reads-elsewhere")] == ["from there"], "it was not handled")
+    until(lambda: messages(server, url) == 0, "it was not deleted")
+    for name in ("PolledEventCount", "InvokedEventCount", "DeletedEventCount"):
+        now = time.time()
+        answer = server.client("cloudwatch").get_metric_statistics(
+            Namespace="AWS/Lambda",
+            MetricName=name,
+            Dimensions=[{"Name": "EventSourceMappingUUID", "Value": mapping}],
+            StartTime=now - 600,
+            EndTime=now + 600,
+            Period=3600,
+            Statistics=["Sum"],
+        )
+        assert sum(point["Sum"] for point in answer["Datapoints"]) == 1, name
+    server.stop()
+    elsewhere.stop()
 
 
 LOOPING = """

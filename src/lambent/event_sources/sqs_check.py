@@ -40,7 +40,12 @@ class SqsCheck:
             return
         arn: str = settings["EventSourceArn"]
         url = self._base_url + queue_path(arn)
-        caller = self._caller(version.role, version.function.name, Region(arn.split(":")[3]))
+        try:
+            caller = self._caller(version.role, version.function.name, Region(arn.split(":")[3]))
+        except ValueError as error:
+            raise InvalidParameterValueException(
+                "The role defined for the function cannot be assumed by Lambda."
+            ) from error
         await _ask("ReceiveMessage", self._sqs.receive(caller, url, limit=11, wait_s=0))
         await _ask("DeleteMessage", self._sqs.delete_one(caller, url, "none"))
         attributes = await _ask(

@@ -145,14 +145,16 @@ def _has_leaf(value: object, path: Path) -> bool:
 
 
 def _elements(value: Any) -> Iterator[Any]:
-    """A value, or the elements of a list, lists in it taken apart."""
+    """A value, or the elements of a list, lists in it taken apart, however deep they are."""
     if value is _NOTHING:
         return
-    if isinstance(value, list):
-        for one in value:
-            yield from _elements(one)
-    else:
-        yield value
+    waiting = [value]
+    while waiting:
+        one = waiting.pop()
+        if isinstance(one, list):
+            waiting += reversed(one)
+        else:
+            yield one
 
 
 _NOTHING: Final = object()

@@ -80,6 +80,8 @@ JSON_BODY = '{"kind": "new", "n": 5}'
         ([{"body": ["42"]}], "42", True),
         ([{"body": [{"prefix": "{"}]}], "{not json", True),
         ([{"body": {"kind": ["new"]}}], '[{"kind": "old"}, {"kind": "new"}]', True),
+        ([{"body": {"kind": ["new"]}}], "[" * 1000 + "]" * 1000, False),
+        ([{"body": {"kind": ["new"]}}], "[" * 100_000, False),
         ([], "anything", True),
         ([{}], "anything", True),
     ],
