@@ -2,6 +2,8 @@
 
 from __future__ import annotations
 
+import asyncio
+import os
 from collections.abc import Callable
 from itertools import count
 
@@ -342,3 +344,34 @@ def test_provisioned_environments_are_replaced_before_their_credentials_expire(w
     world.clock.advance(6 * HOUR_S - 60)
     world.pools.stop_idle()
     assert world.worker.stopped == ["e1"]
+
+
+async def test_short_invocations_wait_a_moment_and_long_ones_run_in_parallel() -> None:
+    """While the host has no time to spare. Whatever was learnt, who waits for what does not end runs elsewhere."""
+    world = World()
+    world.pools = Pools(
+        world.worker, world._spec, world.clock, idle_timeout_s=600, credentials_margin_s=1200, spare_time=lambda: 0.0
+    )
+    at_once = 2 * (os.cpu_count() or 1)
+    for number in range(at_once):
+        world.submit(f"first {number}")
+        world.ready(f"e{number + 1}")
+    for _ in range(20):
+        for environment in world.running():
+            world.complete(environment)
+        for number in range(at_once):
+            world.submit(f"short {len(world.answers)} {number}")
+    started = len(world.worker.started)
+    world.submit("waits")
+    world.submit("waits too")
+    assert len(world.worker.started) == started
+    world.complete(world.running()[0])
+    assert len(world.running()) == at_once  # it took one of them
+    deadline = asyncio.get_running_loop().time() + 5
+    while len(world.worker.started) == started:  # none of those that run ends: the other needs a new one
+        assert asyncio.get_running_loop().time() < deadline
+        await asyncio.sleep(0.001)
+    assert len(world.worker.started) == started + 1
+    world.submit("in parallel")
+    assert len(world.worker.started) == started + 2
+    world.pools.stop_all("the test is over")
