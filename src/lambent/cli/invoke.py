@@ -19,6 +19,8 @@ def run(options: Namespace) -> int:
     request: dict[str, Any] = {"FunctionName": options.name, "Payload": _event(options.data), "LogType": "Tail"}
     if options.qualifier:
         request["Qualifier"] = options.qualifier
+    if options.tenant_id:
+        request["TenantId"] = options.tenant_id
     with one_line_errors(options):
         response = client(options, "lambda").invoke(**request)
         payload = response["Payload"].read()

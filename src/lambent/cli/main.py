@@ -105,6 +105,7 @@ def _add_client_commands(commands: argparse._SubParsersAction[argparse.ArgumentP
     invoke.add_argument("name", metavar="NAME")
     invoke.add_argument("-d", "--data", default="{}", metavar="JSON", help="the event; @FILE reads it, @- from stdin")
     invoke.add_argument("--qualifier", help="version")
+    invoke.add_argument("--tenant-id", metavar="ID", help="whose event it is, for a function with tenant isolation")
 
     logs = _command(commands, "logs", "logs", "print a function's log")
     logs.add_argument("name", metavar="NAME")

@@ -159,6 +159,13 @@ def test_what_fails_says_so_in_one_line(
     assert done.stderr.count("\n") == 1
 
 
+def test_invoke_for_a_tenant(lambent: Command, server: RunningServer) -> None:
+    code = {"app.py": "def handler(event, context):\n    return context.tenant_id\n"}
+    server.deploy("cli-tenants", code, TenancyConfig={"TenantIsolationMode": "PER_TENANT"})
+    assert lambent("invoke", "cli-tenants", "--tenant-id", "blue").stdout == '"blue"\n'
+    server.client("lambda").delete_function(FunctionName="cli-tenants")
+
+
 def test_invoke_tells_failures_apart_and_reads_events_from_anywhere(lambent: Command, function: str) -> None:
     done = lambent("invoke", function, "-d", "@-", input='{"from": "stdin"}')
     assert (done.returncode, json.loads(done.stdout)) == (0, {"é": {"from": "stdin"}})
