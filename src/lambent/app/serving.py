@@ -97,7 +97,7 @@ async def make_endpoint(
 
 async def _sqs(stage: Stage, storage: Storage) -> ServiceDefinition:
     """SQS, and what it does without being asked."""
-    directory = QueueDirectory(storage.documents, stage.clock)
+    directory = QueueDirectory(storage.documents, stage.clock, policies_enforced=stage.config.iam == "enforce")
     stage.stack.callback(directory.close)
     metrics = QueueMetrics(stage.clock)
     storage.metrics.add_source(metrics)

@@ -33,7 +33,7 @@ _OF_GROUP: Final = (
 )
 _THESE: Final = (
     f"SELECT {_COLUMNS} FROM messages JOIN bodies USING (sequence)"  # noqa: S608
-    " WHERE sequence IN (SELECT value FROM json_each(?)) ORDER BY sequence"
+    " WHERE sequence IN (SELECT value FROM json_each(?))"
 )
 _LEASE: Final = (
     "UPDATE messages SET is_leased = 1, lease = lease + 1, receives = receives + 1, due_ms = ?,"
@@ -73,7 +73,9 @@ class Claimer:
         given: list[Row] = []
         removed = 0
         while len(given) < wanted and removed < _REMOVED_MAX:
-            rows = self._execute(_DUE, (box.number, claim.now_ms, wanted - len(given))).fetchall()
+            leased = {row[_SEQUENCE] for row in given}  # due again already, if for no time at all
+            found = self._execute(_DUE, (box.number, claim.now_ms, wanted)).fetchall()
+            rows = [row for row in found if row[_SEQUENCE] not in leased][: wanted - len(given)]
             good = self._sift(box, claim, rows, outcomes[0])
             self._lease(good, claim)
             given += good
@@ -126,7 +128,8 @@ class Claimer:
             return None
         due_ms = claim.now_ms + claim.lease_ms
         self._execute(_RENEW, (due_ms, numbers(sequences)))
-        rows = self._execute(_THESE, (numbers(sequences),)).fetchall()
+        found = {row[_SEQUENCE]: row for row in self._execute(_THESE, (numbers(sequences),))}
+        rows = [found[sequence] for sequence in sequences]
         for group in dict.fromkeys(row[_GROUP] for row in rows):
             self._groups.update(box, group)
         self._attempts.note(box, attempt, [(row[_SEQUENCE], row[_LEASE_NUMBER], due_ms) for row in rows], claim.now_ms)

@@ -41,23 +41,22 @@ class QueueWriter(GroupWriter[Request, Outcome]):
     """`on_committed` is called on the loop with what each request did and whether its caller is gone."""
 
     def __init__(self, path: Path, on_committed: Callable[[Request, Outcome, bool], None]) -> None:
-        super().__init__(path, lambda: open_writer(path, STEPS), "lambent-queue-writer")
+        super().__init__(path, self._load, "lambent-queue-writer")
         self._on_committed = on_committed
+        self._depths: dict[str, int] = {}
 
     async def open(self) -> dict[str, int]:
         """Start. The queues that hold messages, and how many. Raises as `open_writer`."""
-        depths: dict[str, int] = {}
-
-        def load() -> sqlite3.Connection:
-            connection = open_writer(self._path, STEPS)
-            connection.execute(f"PRAGMA cache_size = -{_CACHE_KIB}")
-            self._set_up(connection)
-            depths.update(self._boxes.load())
-            return connection
-
-        self._open_connection = load
         await self.start()
-        return depths
+        return self._depths
+
+    def _load(self) -> sqlite3.Connection:
+        # A backlog may be of many gigabytes: reading all of it for damage would make a restart after a crash long.
+        connection = open_writer(self._path, STEPS, check_after_crash=False)
+        connection.execute(f"PRAGMA cache_size = -{_CACHE_KIB}")
+        self._set_up(connection)
+        self._depths = self._boxes.load()
+        return connection
 
     def _set_up(self, connection: sqlite3.Connection) -> None:
         self._boxes = Boxes(connection)

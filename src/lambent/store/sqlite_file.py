@@ -19,7 +19,7 @@ _NO_ROOM: Final = (sqlite3.SQLITE_FULL, sqlite3.SQLITE_IOERR)  # ENOSPC is repor
 _DAMAGED: Final = (sqlite3.SQLITE_CORRUPT, sqlite3.SQLITE_NOTADB)
 
 
-def open_writer(path: Path, steps: Sequence[Step] = STEPS) -> sqlite3.Connection:
+def open_writer(path: Path, steps: Sequence[Step] = STEPS, *, check_after_crash: bool = True) -> sqlite3.Connection:
     """The read-write connection, its file made and migrated by `steps`. Raises StoreError, StoreFullError."""
     try:
         _make_file(path)
@@ -31,7 +31,7 @@ def open_writer(path: Path, steps: Sequence[Step] = STEPS) -> sqlite3.Connection
     try:
         check_version(connection, steps)  # before anything is written
         _set_up(connection)
-        if crashed:
+        if crashed and check_after_crash:
             _check(connection)
         migrate(connection, steps)
     except sqlite3.Error as error:

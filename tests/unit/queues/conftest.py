@@ -8,6 +8,7 @@ from pathlib import Path
 import pytest
 
 from lambent.queues.api import Queues
+from lambent.queues.memory import MemoryQueues
 from lambent.queues.sqlite import SqliteQueues
 from lambent.testing.clock import ManualClock
 
@@ -17,8 +18,10 @@ def clock() -> ManualClock:
     return ManualClock()
 
 
-@pytest.fixture(params=["sqlite"])
+@pytest.fixture(params=["memory", "sqlite"])
 async def queues(request: pytest.FixtureRequest, clock: ManualClock, tmp_path: Path) -> AsyncIterator[Queues]:
-    made: Queues = await SqliteQueues.open(tmp_path / "queues.db", clock)
+    made: Queues = MemoryQueues(clock)
+    if request.param == "sqlite":
+        made = await SqliteQueues.open(tmp_path / "queues.db", clock)
     yield made
     await made.close()
