@@ -299,8 +299,8 @@ class MemoryQueues:
     def depth(self, queue: str) -> int:
         return len(self._messages.get(queue, ()))
 
-    def is_resting(self, queue: str) -> bool:
-        return self._waiting.is_resting(queue)
+    def is_resting(self, queue: str, receivers: int = 1) -> bool:
+        return self._waiting.is_resting(queue, receivers)
 
     def next_due(self, queue: str) -> float | None:
         due_ms = self._waiting.next_due_ms(queue)
