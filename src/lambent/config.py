@@ -18,6 +18,7 @@ from typing import Any, Final
 from lambent.model import limits
 from lambent.model.ids import AccountId, Region
 from lambent.model.limits import Limits
+from lambent.worker.sandbox.linux.network.policy import parse_allowed
 
 _TIMEOUT_MAX_S: Final = 4 * 3600  # an invocation must end before its credentials do, which last six hours
 
@@ -107,6 +108,26 @@ def _upstreams(text: str) -> dict[str, str]:
     return upstreams
 
 
+def _allowed(text: str) -> tuple[str, ...]:
+    items = tuple(filter(None, (part.strip() for part in text.split(","))))
+    parse_allowed(items)
+    return items
+
+
+def _function_networks(text: str) -> dict[str, str]:
+    networks: dict[str, str] = {}
+    for item in filter(None, (part.strip() for part in text.split(","))):
+        name, equals, network = item.partition("=")
+        if not equals or not name.strip():
+            raise ValueError(
+                "must be NAME=NETWORK, e.g. fetch=internet, offline=none or report=db.example.com 10.1.0.0/16"
+            )
+        if network.strip() not in ("internet", "none"):
+            parse_allowed(network.split())
+        networks[name.strip()] = network.strip()
+    return networks
+
+
 def _limits(text: str) -> Limits:
     known = {field.name for field in fields(Limits)}
     values: dict[str, int] = {}
@@ -154,6 +175,29 @@ OPTIONS: Final = (
         "linux",
         "isolation of functions; process is NO isolation, for development where linux cannot be had",
         _choice("linux", "process"),
+    ),
+    Option(
+        "network",
+        "",
+        "what functions reach beside their AWS endpoint: the internet, but no private addresses and not this host; "
+        "none; or only what --network-allow lists (default: internet where this host can give it, else none)",
+        _choice("", "internet", "none", "allow-list"),
+        "internet|none|allow-list",
+    ),
+    Option(
+        "network-allow",
+        "",
+        "addresses, ranges and host names that functions reach, private ones too; several with commas",
+        _allowed,
+        "HOST",
+    ),
+    Option(
+        "network-functions",
+        "",
+        "functions with another network: internet, none, or addresses, ranges and names with spaces between; several "
+        "with commas, or as a table in the file",
+        _function_networks,
+        "NAME=NETWORK",
     ),
     Option(
         "tls",
@@ -213,6 +257,9 @@ class Config:
     upstream: Mapping[str, str] = field(default_factory=dict)
     account_concurrency: int = limits.ACCOUNT_CONCURRENCY
     limits: Limits = limits.AWS_LIMITS
+    network: str = ""
+    network_allow: tuple[str, ...] = ()
+    network_functions: Mapping[str, str] = field(default_factory=dict)
     log_limit: int = 1024
     idle_timeout: float = 600.0
     shutdown_grace: float = 10.0
@@ -239,6 +286,10 @@ def load(flags: Mapping[str, str | None], environ: Mapping[str, str], file: Path
         raise ConfigError("--tls-cert and --tls-key go together")
     if config.tls == "auto" and config.tls_cert is not None:
         raise ConfigError("--tls auto makes its own certificate: leave --tls-cert and --tls-key out")
+    if config.sandbox == "process" and (config.network in ("none", "allow-list") or config.network_functions):
+        raise ConfigError("--sandbox process isolates nothing: it cannot keep functions from any network")
+    if config.network == "allow-list" and not config.network_allow:
+        raise ConfigError("--network allow-list needs --network-allow, with what functions may reach")
     if config.auth != "sigv4" and not is_loopback(config.host):
         raise ConfigError(
             f"--host {config.host} is not a loopback address: whoever reaches it could run code here. "

@@ -9,6 +9,7 @@ from lambent.app.calls import Calls
 from lambent.app.environments import InnerEndpoints, mint_with
 from lambent.app.event_sources import POLLED, check_source
 from lambent.app.identity import Identity
+from lambent.app.networks import wanted_networks
 from lambent.app.stage import Stage
 from lambent.app.storage import Storage
 from lambent.aws_client.s3_objects import GetObject
@@ -28,6 +29,7 @@ from lambent.model.limits import TENANT_ENVIRONMENTS_PER_CONCURRENCY
 from lambent.observability.metrics.embedded import EmbeddedMetrics
 from lambent.observability.metrics.invocations import InvocationMetrics
 from lambent.worker.host import LocalWorker, WorkerSettings
+from lambent.worker.networks import FunctionNetworks
 from lambent.worker.processor import ProcessorTime
 from lambent.worker.runtimes.catalog import RuntimeCatalog
 from lambent.worker.sandbox.api import SandboxBackend
@@ -71,7 +73,11 @@ async def start_functions(
         storage.code,
         storage.logs,
         inner_endpoints,
-        WorkerSettings(endpoint_port=port, log_limit_mb=config.log_limit),
+        WorkerSettings(
+            endpoint_port=port,
+            log_limit_mb=config.log_limit,
+            networks=FunctionNetworks() if backend.report().why_no_network else wanted_networks(config),
+        ),
         clock,
     )
     stack.push_async_callback(worker.close)

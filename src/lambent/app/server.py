@@ -13,6 +13,7 @@ from lambent.app.calls import make_calls, serve_calls
 from lambent.app.event_sources import start_event_sources
 from lambent.app.functions import Functions, start_functions
 from lambent.app.identity import load_identity
+from lambent.app.networks import is_optional, wanted_networks
 from lambent.app.serving import make_endpoint, speaks_tls, tls_context
 from lambent.app.stage import Stage
 from lambent.app.storage import open_storage
@@ -117,6 +118,7 @@ class App:
         self.endpoint_url = f"{'https' if speaks_tls(config) else 'http'}://{authority}"
         calls = make_calls(stage, identity, authority)
         functions = await start_functions(stage, storage, identity, calls, backend, self._catalog, port)
+        self._check_networks(backend)
         asynchronous = make_asynchronous(stage, storage, functions, calls, self.endpoint_url)
         endpoint = await make_endpoint(stage, storage, identity, functions, asynchronous, self.describe, self._services)
         functions.inner_endpoints.serve_with(endpoint)
@@ -140,6 +142,12 @@ class App:
                 "`lambent doctor` tells more; --sandbox process runs functions WITHOUT isolation."
             )
         return backend
+
+    def _check_networks(self, backend: SandboxBackend) -> None:
+        """What was asked for is given, or the server does not start."""
+        self.sandbox_report = backend.report()
+        if self.sandbox_report.why_no_network and wanted_networks(self.config).all and not is_optional(self.config):
+            raise StartError(f"functions cannot be given a network here: {self.sandbox_report.why_no_network}")
 
     async def _stop_serving(
         self, server: HttpServer, endpoint: AwsEndpoint, functions: Functions, asynchronous: Asynchronous
@@ -177,7 +185,7 @@ def make_backend(config: Config, data: DataDirectory) -> SandboxBackend:
     from lambent.worker.sandbox.linux.backend import LinuxBackend
 
     memory_bytes = host_memory.for_all_environments(host_memory.own_levels())
-    return LinuxBackend(data.instance_id, data.sandbox, memory_bytes)
+    return LinuxBackend(data.instance_id, data.sandbox, memory_bytes, wanted_networks(config).all)
 
 
 def _authority(host: str, port: int) -> str:

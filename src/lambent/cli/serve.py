@@ -80,7 +80,26 @@ def _announce(app: App) -> None:
     isolation = report.name if report.name != "process" else "process: NONE. Functions run as this user, unconfined."
     print(f"endpoint   {app.endpoint_url}")
     print(f"isolation  {isolation}{' (without: ' + ', '.join(missing) + ')' if missing else ''}")
+    print(f"network    {_network(app)}")
     print(f"data       {app.data.path}", flush=True)
+
+
+def _network(app: App) -> str:
+    """What functions reach beside their AWS endpoint."""
+    config, report = app.config, app.sandbox_report
+    allowed = ", ".join(config.network_allow)
+    if report.name == "process":
+        return "the host's"
+    if config.network == "none":
+        words = "none"
+    elif report.why_no_network:
+        words = f"none: {report.why_no_network}"
+    elif config.network == "allow-list":
+        words = allowed
+    else:
+        words = "the internet, without private addresses and this host" + (f"; and {allowed}" if allowed else "")
+    others = [f"{name}: {what}" for name, what in config.network_functions.items()]
+    return "; ".join([words, *others])
 
 
 def _flags(options: Namespace) -> dict[str, str | None]:

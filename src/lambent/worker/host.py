@@ -28,6 +28,7 @@ from lambent.worker.execution_environment import (
     NoEntrypoint,
 )
 from lambent.worker.log_budget import LogBudgets
+from lambent.worker.networks import FunctionNetworks
 from lambent.worker.output import OutputLog
 from lambent.worker.platform_log import RuntimeVersion
 from lambent.worker.ports import CodeTrees, EndpointHost, EnvironmentIdentity, LogSink
@@ -74,6 +75,7 @@ class WorkerSettings:
     template_linger_s: float = 60.0
     memory_reserve_mb: int = 256
     log_limit_mb: int = 1024
+    networks: FunctionNetworks = field(default_factory=FunctionNetworks)
 
 
 class LocalWorker:
@@ -219,6 +221,7 @@ class LocalWorker:
                 telemetry_fd=TELEMETRY_FD,
                 init=runtime.needs_init,
                 fork=runtime.may_fork(spec.environment),
+                network=self._settings.networks.of(spec.function.name),
             ),
             identity=EnvironmentIdentity(spec.environment_id, spec.function, spec.credentials),
         )

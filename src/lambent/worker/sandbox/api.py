@@ -10,7 +10,7 @@ sandboxes from it. The contract (one suite runs it over every backend):
   `thaw` do nothing. `kill` works on a frozen sandbox.
 - The program gets exactly the environment of its spec: nothing of the host's.
 - The sockets and descriptors a sandbox hands out belong to the caller, who closes them.
-- No sandbox can reach the host's loopback, another sandbox, or the outside network (`network="none"`).
+- No sandbox can reach the host's loopback or another sandbox, nor any network beyond what its spec's `network` opens.
 - A backend never gives less than it says in `guarantees`; `process` says it gives nothing.
 """
 
@@ -78,6 +78,16 @@ class SandboxLimits:
 
 
 @dataclass(frozen=True, slots=True)
+class NetworkPolicy:
+    """What a sandbox may reach of the world. `internet`: what is public. `networks` (IPv4 ranges) and `hosts` (names,
+    also "*.example.com" for those below it) besides, public or not."""
+
+    internet: bool = False
+    networks: tuple[str, ...] = ()
+    hosts: tuple[str, ...] = ()
+
+
+@dataclass(frozen=True, slots=True)
 class SandboxSpec:
     """One sandbox: a program and its surroundings.
 
@@ -86,6 +96,7 @@ class SandboxSpec:
     one. `init`: put a small init as pid 1 before the program (for programs that do not reap orphans or that rely on
     default signal actions, i.e. all but our own). `fork`: the program may be a fork of the template's zygote instead of
     being executed, if that is quicker: the zygote must be as good as `argv` with this `env`.
+    `network`: None is none but its own loopback.
     """
 
     sandbox_id: str
@@ -98,6 +109,7 @@ class SandboxSpec:
     init: bool = True
     fork: bool = False
     hostname: str = "localhost"
+    network: NetworkPolicy | None = None
 
 
 @dataclass(frozen=True, slots=True)
@@ -170,12 +182,14 @@ class Guarantee:
 
 @dataclass(frozen=True, slots=True)
 class BackendReport:
-    """What a backend can do on this host. `usable` False: `reason` says what is missing and what to do."""
+    """What a backend can do on this host. `usable` False: `reason` says what is missing and what to do.
+    `why_no_network`: why sandboxes cannot be given a `network`; "" if they can, or if that was not tried yet."""
 
     name: str
     usable: bool
     reason: str = ""
     guarantees: tuple[Guarantee, ...] = field(default=())
+    why_no_network: str = ""
 
 
 class SandboxBackend(Protocol):

@@ -67,4 +67,4 @@ async def test_nothing_is_lost_or_left(lab: Any, seed: int) -> None:
     with contextlib.suppress(asyncio.CancelledError):
         await trouble
     assert set(fates) <= {"ended", "SandboxError", "CancelledError"}
-    assert fates.count("ended") > 20
+    assert fates.count("ended") > 10

@@ -101,7 +101,10 @@ async def test_the_world_from_inside(lab: Any) -> None:
     ignored, blocked = (int(mask, 16) for mask in seen["signals"])
     # SIGPIPE and SIGXFSZ by Python itself; 32 and 33, glibc's own, in all that its posix_spawn starts
     assert (ignored & ~(3 << 31), blocked) == (0x1001000, 0)
-    assert (seen["hosts"][:2], seen["resolver"]) == (["127.0.0.1", "localhost"], "")
+    assert (seen["hosts"][:2], seen["resolver"]) == (
+        ["127.0.0.1", "localhost"],
+        "nameserver 169.254.78.1\n",
+    )
     assert seen["user"] == ["sbx_user1051"]
     assert seen["init"] == "lambent-init"
 

@@ -7,15 +7,24 @@ import logging
 import os
 import re
 import zlib
-from collections.abc import Iterator
+from collections.abc import Collection, Iterator
+from dataclasses import replace
 from pathlib import Path
 
-from lambent.worker.sandbox.api import BackendReport, Sandbox, SandboxError, SandboxSpec, SandboxTemplate
+from lambent.worker.sandbox.api import (
+    BackendReport,
+    NetworkPolicy,
+    Sandbox,
+    SandboxError,
+    SandboxSpec,
+    SandboxTemplate,
+)
 from lambent.worker.sandbox.linux import disk_image, probe, wire
 from lambent.worker.sandbox.linux.base_client import BaseClient
 from lambent.worker.sandbox.linux.bases import Bases
 from lambent.worker.sandbox.linux.cgroup_hierarchies import Hierarchy, find_hierarchies
 from lambent.worker.sandbox.linux.cgroups import Cgroups
+from lambent.worker.sandbox.linux.network.networks import Networks
 from lambent.worker.sandbox.linux.sandbox import LinuxSandbox
 from lambent.worker.sandbox.linux.seccomp import build_filter
 from lambent.worker.sandbox.linux.spawner_client import ReadyChannel, SpawnerClient
@@ -53,9 +62,20 @@ class LinuxBackend:
     """`SandboxBackend` on Linux system calls; needs root. `instance_id` names this server among others on the host,
     the same at every start: what an earlier run with that name left is removed. No two may run at once. `state_dir`:
     a directory of this server's own, where the places of its cgroups are noted for the next start. `memory_bytes`: what
-    all sandboxes may use together."""
+    all sandboxes may use together. `networks`: all that specs will ask for, to be had from the start; `report` tells
+    when they cannot be."""
 
-    def __init__(self, instance_id: str, state_dir: Path, memory_bytes: int | None = None) -> None:
+    def __init__(
+        self,
+        instance_id: str,
+        state_dir: Path,
+        memory_bytes: int | None = None,
+        networks: Collection[NetworkPolicy] = (),
+    ) -> None:
+        self._instance_id = instance_id
+        self._policies = networks
+        self._networks: Networks | None = None
+        self._why_no_network = "" if networks else "not asked for"
         self._cgroups = Cgroups(instance_id, _host_hierarchies(), memory_bytes)
         self._state_dir = state_dir
         self._filter = b""
@@ -77,7 +97,7 @@ class LinuxBackend:
     def report(self) -> BackendReport:
         """Before `start`, what is to be expected; after it, what was had."""
         hierarchies = self._cgroups.hierarchies if self._running else _host_hierarchies()
-        return probe.judge(probe.look(hierarchies, self._why_no_images))
+        return replace(probe.judge(probe.look(hierarchies, self._why_no_images)), why_no_network=self._why_no_network)
 
     async def start(self) -> None:
         """Raises `SandboxError` when this host cannot run sandboxes."""
@@ -88,7 +108,7 @@ class LinuxBackend:
         self._state_dir.mkdir(parents=True, exist_ok=True)
         self._cgroups.claim(noted_in=self._state_dir / "cgroups")
         self._hierarchy_fds = tuple(os.open(base, os.O_RDONLY | os.O_DIRECTORY) for base in self._cgroups.bases)
-        await self._start_tmp_images()
+        await asyncio.gather(self._start_tmp_images(), self._start_networks())
         self._running = True
         self._bases.start()
 
@@ -106,9 +126,13 @@ class LinuxBackend:
         try:
             ready.send_program(*_program(spec))
             tmp = await self._tmp_images.take(spec.limits.tmp_bytes) if self._tmp_images is not None else None
+            network = None
             try:
-                sandbox, inside = self._make(spec, tmp)
+                network = await self._network(spec)
+                sandbox, inside = self._make(spec, tmp, network)
             except BaseException:
+                if network is not None:
+                    os.close(network)
                 if tmp is not None:
                     await tmp.discard()
                 raise
@@ -117,7 +141,8 @@ class LinuxBackend:
             raise
         spawner.add(sandbox)
         try:
-            descriptors = (inside[0], ready.theirs.fileno(), *inside[1:], *(() if tmp is None else (tmp.mount,)))
+            more = [fd for fd in (None if tmp is None else tmp.mount, network) if fd is not None]
+            descriptors = (inside[0], ready.theirs.fileno(), *inside[1:], *more)
             try:
                 await spawner.launch(self._launch_message(spec, tmp, fork=fork), descriptors)
             finally:
@@ -153,6 +178,9 @@ class LinuxBackend:
         for descriptor in self._hierarchy_fds:
             os.close(descriptor)
         self._hierarchy_fds = ()
+        if self._networks is not None:
+            networks, self._networks = self._networks, None
+            await networks.close()
         if self._tmp_images is not None:
             images, self._tmp_images = self._tmp_images, None
             await images.close()
@@ -170,6 +198,26 @@ class LinuxBackend:
             self._why_no_images = f"no file system on a loop device can be made: {error}"
         else:
             self._tmp_images = images
+
+    async def _start_networks(self) -> None:
+        if not self._policies:
+            return
+        networks = Networks(self._instance_id, self._state_dir / "forwarding")
+        opened = sorted({network for policy in self._policies for network in policy.networks})
+        try:
+            await networks.start(opened, to_internet=any(policy.internet for policy in self._policies))
+        except OSError as error:
+            await networks.close()
+            self._why_no_network = f"{error.filename}: {error.strerror}" if error.filename else str(error)
+        else:
+            self._networks = networks
+
+    async def _network(self, spec: SandboxSpec) -> int | None:
+        if spec.network is None:
+            return None
+        if self._networks is None:
+            raise SandboxError(f"no network: {self._why_no_network}")
+        return await self._networks.take(spec.network)
 
     async def _spawner(self, template: SandboxTemplate, *, fork: bool) -> tuple[SpawnerClient, bool]:
         """A spawner of the template, and whether sandboxes can be forks of it: started if there is none, or if it
@@ -202,7 +250,7 @@ class LinuxBackend:
             user_name=USER_NAME,
         )
 
-    def _make(self, spec: SandboxSpec, tmp: TmpImage | None) -> tuple[LinuxSandbox, list[int]]:
+    def _make(self, spec: SandboxSpec, tmp: TmpImage | None, network: int | None) -> tuple[LinuxSandbox, list[int]]:
         """The sandbox, without a process yet, and the descriptors to pass inside: output [, telemetry] [, status]."""
         taken = set(self._host_ids_taken.values())
         host_id = next(host_id for host_id in self._host_ids if host_id not in taken)
@@ -212,7 +260,9 @@ class LinuxBackend:
         output_read, output_write = _pipe()
         telemetry_read, telemetry_write = _pipe() if spec.telemetry_fd is not None else (None, None)
         status_read, status_write = _pipe() if spec.init else (None, None)
-        sandbox = LinuxSandbox(spec.sandbox_id, cgroup, tmp, output_read, telemetry_read, status_read, self._forget)
+        sandbox = LinuxSandbox(
+            spec.sandbox_id, cgroup, tmp, network, output_read, telemetry_read, status_read, self._forget
+        )
         self._sandboxes[spec.sandbox_id] = sandbox
         self._host_ids_taken[spec.sandbox_id] = host_id
         return sandbox, [fd for fd in (output_write, telemetry_write, status_write) if fd is not None]
@@ -230,6 +280,7 @@ class LinuxBackend:
             hostname=spec.hostname,
             init=spec.init,
             listen=spec.listen,
+            network=spec.network is not None,
             processes=None if "pids" in self._cgroups.uses else spec.limits.processes,
             sandbox_id=spec.sandbox_id,
             telemetry_fd=spec.telemetry_fd,

@@ -183,11 +183,8 @@ class _Entering:
         return argv, env  # type: ignore[return-value]
 
     def _network(self) -> list[socket]:
-        any_socket = socket(AF_INET, SOCK_STREAM)
-        request = struct.pack("16sh22x", b"lo", 0)
-        flags = struct.unpack_from("h", ioctl(any_socket, _SIOCGIFFLAGS, request), 16)[0]
-        ioctl(any_socket, _SIOCSIFFLAGS, struct.pack("16sh22x", b"lo", flags | _IFF_UP))
-        any_socket.close()
+        if not self.launch.network:
+            _bring_loopback_up()
         listeners = []
         for port in self.launch.listen:
             self.step = f"listen on port {port}"
@@ -264,6 +261,14 @@ def _become_ordinary_process() -> None:
     pthread_sigmask(SIG_SETMASK, ())
     os.umask(0o022)
     os.setsid()
+
+
+def _bring_loopback_up() -> None:
+    any_socket = socket(AF_INET, SOCK_STREAM)
+    request = struct.pack("16sh22x", b"lo", 0)
+    flags = struct.unpack_from("h", ioctl(any_socket, _SIOCGIFFLAGS, request), 16)[0]
+    ioctl(any_socket, _SIOCSIFFLAGS, struct.pack("16sh22x", b"lo", flags | _IFF_UP))
+    any_socket.close()
 
 
 def _has_hung_up(descriptor: int) -> bool:

@@ -96,7 +96,11 @@ def _seccomp(host: Host) -> str:
 def _isolation(host: Host) -> tuple[Guarantee, ...]:
     return (
         Guarantee("separate processes, users and files", holds=True, how="pid, user, mount, ipc and uts namespaces"),
-        Guarantee("separate network", holds=True, how="network namespace without a way out"),
+        Guarantee(
+            "separate network",
+            holds=True,
+            how="a network namespace for each, without a way out or with that of --network",
+        ),
         Guarantee("few system calls", holds=True, how=f"seccomp allow-list for {host.machine}"),
         Guarantee("no privileges", holds=True, how="a host user per sandbox, no capabilities, no_new_privs"),
         *_temporary_files(host),

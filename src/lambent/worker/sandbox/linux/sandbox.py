@@ -27,6 +27,7 @@ class LinuxSandbox:
         sandbox_id: str,
         cgroup: SandboxCgroup,
         tmp: TmpImage | None,
+        network: int | None,
         output_fd: int,
         telemetry_fd: int | None,
         status_fd: int | None,
@@ -35,6 +36,7 @@ class LinuxSandbox:
         self._sandbox_id = sandbox_id
         self._cgroup = cgroup
         self._tmp = tmp
+        self._network = network
         self._output_fd = output_fd
         self._telemetry_fd = telemetry_fd
         self._status_fd = status_fd
@@ -134,6 +136,8 @@ class LinuxSandbox:
         await self._cgroup.remove()
         if self._tmp is not None:
             await self._tmp.discard()
+        if self._network is not None:
+            os.close(self._network)
         if self._pidfd is not None:
             os.close(self._pidfd)
             self._pidfd = None

@@ -22,7 +22,6 @@ _NAMESPACES = (
     syscalls.CLONE_NEWUSER
     | syscalls.CLONE_NEWNS
     | syscalls.CLONE_NEWPID
-    | syscalls.CLONE_NEWNET
     | syscalls.CLONE_NEWIPC
     | syscalls.CLONE_NEWUTS
 )
@@ -76,6 +75,7 @@ class _Spawner:
         self._last_capability = syscalls.last_capability()
         self._capabilities = syscalls.capabilities()
         self._pid = os.getpid()
+        self._network = os.open("/proc/self/ns/net", os.O_RDONLY)
         self._sandboxes: dict[int, tuple[int, str]] = {}  # pidfd: (pid, sandbox id)
         self._poll = select.poll()
         self._life_read, self._life_write = os.pipe()  # nothing is ever written to it
@@ -117,10 +117,11 @@ class _Spawner:
         telemetry = None if launch.telemetry_fd is None else rest.pop(0)
         status = rest.pop(0) if launch.init else None
         tmp = rest.pop(0) if launch.tmp_bytes is None else None
+        network = rest.pop(0) if launch.network else None
         groups = self._open_groups(launch.sandbox_id)
         go_read, go_write = os.pipe()
         try:
-            pid, pidfd = self._clone_as(launch.host_id, launch.sandbox_id)
+            pid, pidfd = self._clone_into(network, launch)
         except OSError:
             for descriptor in (go_read, go_write, *groups):
                 os.close(descriptor)
@@ -147,26 +148,36 @@ class _Spawner:
             os.close(go_write)
         return pid, pidfd
 
-    def _clone_as(self, host_id: int, sandbox_id: str) -> tuple[int, int]:
+    def _clone_into(self, network: int | None, launch: wire.Launch) -> tuple[int, int]:
+        if network is None:
+            return self._clone_as(launch.host_id, launch.sandbox_id, syscalls.CLONE_NEWNET)
+        syscalls.setns(network, syscalls.CLONE_NEWNET)
+        try:
+            return self._clone_as(launch.host_id, launch.sandbox_id, 0)
+        finally:
+            if os.getpid() == self._pid:
+                syscalls.setns(self._network, syscalls.CLONE_NEWNET)
+
+    def _clone_as(self, host_id: int, sandbox_id: str, more_namespaces: int) -> tuple[int, int]:
         """Clone as the host's user `host_id`, whose the new user namespace is then: what the kernel counts by user,
         over all namespaces that a user has made (queued signals, timers, message queues, inotify), each sandbox
         has for itself. Made by root, one sandbox could use up all of them for every other, and for root."""
         os.seteuid(host_id)
         try:
             syscalls.set_capabilities(self._capabilities)  # some hosts let only root make user namespaces
-            return self._clone(sandbox_id)
+            return self._clone(sandbox_id, _NAMESPACES | more_namespaces)
         finally:
             if os.getpid() == self._pid:
                 os.seteuid(0)
 
-    def _clone(self, sandbox_id: str) -> tuple[int, int]:
+    def _clone(self, sandbox_id: str, namespaces: int) -> tuple[int, int]:
         if self._template.born_in is None:
-            return syscalls.clone3(_NAMESPACES, None)
+            return syscalls.clone3(namespaces, None)
         directory = os.open(
             self._group(sandbox_id), os.O_RDONLY | os.O_DIRECTORY, dir_fd=self._hierarchies[self._template.born_in]
         )
         try:
-            return syscalls.clone3(_NAMESPACES, directory)
+            return syscalls.clone3(namespaces, directory)
         finally:
             os.close(directory)
 

@@ -14,7 +14,8 @@ zygote → server
     ("ready",) | ("failed", step, errno)
 server → spawner
     ("template", Template fields …)             fds: one directory per cgroup hierarchy
-    ("launch", Launch fields …)                 fds: output, ready [, telemetry] [, status] [, tmp]
+    ("launch", Launch fields …)                 fds: output, ready [, telemetry] [, status]
+                                                     [, tmp] [, network]
 spawner → server
     ("template_ready",) | ("failed", step, errno)
     ("launched", sandbox_id, pid)               fds: pidfd
@@ -91,10 +92,11 @@ class Launch(Record):
     """What a spawner needs to know to start one sandbox. `host_id`: its user and group id on the host. `processes`:
     the RLIMIT_NPROC to set where no cgroup limits the processes. `tmp_bytes`: the size of a tmpfs for /tmp; None: the
     file system to mount there comes along. `fork`: go on as a fork of the spawner, which is a zygote, instead of
-    executing the program."""
+    executing the program. `network`: a network namespace comes along, to be used instead of a new one without a way
+    out."""
 
     __slots__ = (
-        "cwd", "descriptors", "fork", "host_id", "hostname", "init", "listen", "processes", "sandbox_id",
+        "cwd", "descriptors", "fork", "host_id", "hostname", "init", "listen", "network", "processes", "sandbox_id",
         "telemetry_fd", "tmp_bytes",
     )  # fmt: skip
 
@@ -107,6 +109,7 @@ class Launch(Record):
         hostname: str,
         init: bool,
         listen: tuple[int, ...],
+        network: bool,
         processes: int | None,
         sandbox_id: str,
         telemetry_fd: int | None,
@@ -119,6 +122,7 @@ class Launch(Record):
         self.hostname = hostname
         self.init = init
         self.listen = listen
+        self.network = network
         self.processes = processes
         self.sandbox_id = sandbox_id
         self.telemetry_fd = telemetry_fd

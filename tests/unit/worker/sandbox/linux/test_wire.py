@@ -57,6 +57,7 @@ def test_records_travel_whole() -> None:
         hostname="localhost",
         init=True,
         listen=(9001,),
+        network=False,
         processes=None,
         sandbox_id="s",
         telemetry_fd=3,
