@@ -173,8 +173,9 @@ OPTIONS: Final = (
     Option(
         "sandbox",
         "linux",
-        "isolation of functions; process is NO isolation, for development where linux cannot be had",
-        _choice("linux", "process"),
+        "isolation of functions; rootless: that of linux as far as an ordinary user can have it; process is NO "
+        "isolation, for development where neither can be had",
+        _choice("linux", "rootless", "process"),
     ),
     Option(
         "network",

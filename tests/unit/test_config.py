@@ -48,7 +48,7 @@ def test_loopback_needs_nothing(host: str) -> None:
     ("flags", "environ", "message"),
     [
         ({"port": "99999"}, {}, "--port: port must be a whole number"),
-        ({}, {"LAMBENT_SANDBOX": "docker"}, "LAMBENT_SANDBOX: sandbox must be one of linux, process"),
+        ({}, {"LAMBENT_SANDBOX": "docker"}, "LAMBENT_SANDBOX: sandbox must be one of linux, rootless, process"),
         ({"account": "12"}, {}, "12 digits"),
         ({"upstream": "dynamodb"}, {}, "SERVICE=URL"),
         ({"dev": "maybe"}, {}, "true or false"),

@@ -185,7 +185,13 @@ def make_backend(config: Config, data: DataDirectory) -> SandboxBackend:
     from lambent.worker.sandbox.linux.backend import LinuxBackend
 
     memory_bytes = host_memory.for_all_environments(host_memory.own_levels())
-    return LinuxBackend(data.instance_id, data.sandbox, memory_bytes, wanted_networks(config).all)
+    return LinuxBackend(
+        data.instance_id,
+        data.sandbox,
+        memory_bytes,
+        wanted_networks(config).all,
+        rootless=config.sandbox == "rootless",
+    )
 
 
 def _authority(host: str, port: int) -> str:

@@ -26,12 +26,14 @@ def run(options: Namespace) -> int:
     settings = host_settings(options)
     data_dir = settings.data_dir
     report = LinuxBackend("doctor", data_dir / "sandbox").report()
+    reports = [report] if report.usable else [report, LinuxBackend("doctor", data_dir, rootless=True).report()]
     catalog = RuntimeCatalog(settings.runtimes_dir, os.environ)
     runtimes = [_runtime(catalog, name) for name in catalog.known()]
     if options.json:
-        print_json({"host": _host(data_dir), "sandbox": asdict(report), "runtimes": runtimes})
+        others = {other.name: asdict(other) for other in reports[1:]}
+        print_json({"host": _host(data_dir), "sandbox": asdict(report), **others, "runtimes": runtimes})
     else:
-        _print(_host(data_dir), report, runtimes)
+        _print(_host(data_dir), reports, runtimes)
     return 0 if report.usable else 1
 
 
@@ -64,17 +66,22 @@ def _runtime(catalog: RuntimeCatalog, name: str) -> dict[str, Any]:
     }
 
 
-def _print(host: dict[str, Any], report: BackendReport, runtimes: list[dict[str, Any]]) -> None:
+def _print(host: dict[str, Any], reports: list[BackendReport], runtimes: list[dict[str, Any]]) -> None:
     print(
         f"Host: Linux {host['kernel']} {host['architecture']}, {host['cpus']} CPUs, "
         f"{host['memory_available_mb']} MB memory available, {host['disk_free_mb']} MB free at {host['data_dir']}"
     )
-    print(f"\nSandbox {report.name}: " + ("usable" if report.usable else f"NOT usable: {report.reason}"))
-    print_table(("", "GUARANTEE", "HOW"), [("yes" if g.holds else "NO", g.name, g.how) for g in report.guarantees])
+    for report in reports:
+        print(f"\nSandbox {report.name}: " + ("usable" if report.usable else f"NOT usable: {report.reason}"))
+        if report.guarantees:
+            rows = [("yes" if g.holds else "NO", g.name, g.how) for g in report.guarantees]
+            print_table(("", "GUARANTEE", "HOW"), rows)
     print("\nRuntimes:")
     print_table(
         ("", "NAME", "VERSION", "ADVICE"),
         [("yes" if r["found"] else "no", r["name"], r.get("version") or "-", r["advice"]) for r in runtimes],
     )
-    if not report.usable:
+    if not reports[0].usable and reports[-1].usable:
+        print("\nFunctions can run with `lambent serve --sandbox rootless`, with what it says above.")
+    elif not reports[0].usable:
         print("\nFunctions can still run with `lambent serve --sandbox process`, WITHOUT any isolation.")

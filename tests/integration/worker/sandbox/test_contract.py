@@ -61,10 +61,22 @@ async def fake_python(process: FakeProcess) -> int | None:
     return 0
 
 
-@pytest.fixture(params=[pytest.param("linux", marks=pytest.mark.root), "process", "fake"])
+ORDINARY_USER = pytest.mark.skipif(os.geteuid() == 0, reason="test_rootless runs it as an ordinary user")
+
+
+@pytest.fixture(
+    params=[
+        pytest.param("linux", marks=pytest.mark.root),
+        pytest.param("rootless", marks=ORDINARY_USER),
+        "process",
+        "fake",
+    ]
+)
 def backend(request: pytest.FixtureRequest, tmp_path: Path) -> SandboxBackend:
     if request.param == "linux":
         return LinuxBackend(str(tmp_path), tmp_path / "state")
+    if request.param == "rootless":
+        return LinuxBackend(str(tmp_path), tmp_path / "state", rootless=True)
     if request.param == "process":
         return ProcessBackend(tmp_path / "state")
     return FakeBackend({PYTHON: fake_python})
@@ -206,7 +218,10 @@ async def test_cancelled_launch_leaves_nothing(any_lab: Any) -> None:
         await any_lab.finish(sandbox)
 
 
-@pytest.mark.parametrize("kind", [pytest.param("linux", marks=pytest.mark.root), "process"])
+@pytest.mark.parametrize(
+    "kind",
+    [pytest.param("linux", marks=pytest.mark.root), pytest.param("rootless", marks=ORDINARY_USER), "process"],
+)
 class TestRealBackends:
     """What only makes sense for programs that are processes."""
 
@@ -214,6 +229,7 @@ class TestRealBackends:
     async def real(self, kind: str, tmp_path: Path, template: SandboxTemplate, open_lab: Any) -> AsyncIterator[Any]:
         backends: dict[str, Callable[[], SandboxBackend]] = {
             "linux": lambda: LinuxBackend(str(tmp_path), tmp_path / "state"),
+            "rootless": lambda: LinuxBackend(str(tmp_path), tmp_path / "state", rootless=True),
             "process": lambda: ProcessBackend(tmp_path / "state"),
         }
         async with open_lab(backends[kind](), template) as lab:

@@ -63,7 +63,8 @@ class LinuxBackend:
     the same at every start: what an earlier run with that name left is removed. No two may run at once. `state_dir`:
     a directory of this server's own, where the places of its cgroups are noted for the next start. `memory_bytes`: what
     all sandboxes may use together. `networks`: all that specs will ask for, to be had from the start; `report` tells
-    when they cannot be."""
+    when they cannot be. `rootless`: for an ordinary user, in a user namespace that holds nobody else: all sandboxes are
+    that user on the host, and limits hold as far as the user's own cgroup was delegated."""
 
     def __init__(
         self,
@@ -71,7 +72,10 @@ class LinuxBackend:
         state_dir: Path,
         memory_bytes: int | None = None,
         networks: Collection[NetworkPolicy] = (),
+        *,
+        rootless: bool = False,
     ) -> None:
+        self._rootless = rootless
         self._instance_id = instance_id
         self._policies = networks
         self._networks: Networks | None = None
@@ -87,17 +91,18 @@ class LinuxBackend:
         self._host_ids_taken: dict[str, int] = {}
         self._hierarchy_fds: tuple[int, ...] = ()
         self._tmp_images: TmpImages | None = None
-        self._why_no_images = disk_image.why_not()
+        self._why_no_images = "an ordinary user cannot mount one" if rootless else disk_image.why_not()
         self._running = False
 
     @property
     def name(self) -> str:
-        return "linux"
+        return "rootless" if self._rootless else "linux"
 
     def report(self) -> BackendReport:
         """Before `start`, what is to be expected; after it, what was had."""
         hierarchies = self._cgroups.hierarchies if self._running else _host_hierarchies()
-        return replace(probe.judge(probe.look(hierarchies, self._why_no_images)), why_no_network=self._why_no_network)
+        host = probe.look(hierarchies, self._why_no_images, rootless=self._rootless)
+        return replace(probe.judge(host), why_no_network=self._why_no_network)
 
     async def start(self) -> None:
         """Raises `SandboxError` when this host cannot run sandboxes."""
@@ -202,6 +207,9 @@ class LinuxBackend:
     async def _start_networks(self) -> None:
         if not self._policies:
             return
+        if self._rootless:
+            self._why_no_network = "an ordinary user cannot give one (--sandbox linux can, as root)"
+            return
         networks = Networks(self._instance_id, self._state_dir / "forwarding")
         opened = sorted({network for policy in self._policies for network in policy.networks})
         try:
@@ -245,6 +253,7 @@ class LinuxBackend:
             directories=template.directories,
             group=GROUP_ID,
             instance_directory=self._cgroups.directory,
+            rootless=self._rootless,
             seccomp=self._filter,
             user=USER_ID,
             user_name=USER_NAME,
@@ -253,7 +262,7 @@ class LinuxBackend:
     def _make(self, spec: SandboxSpec, tmp: TmpImage | None, network: int | None) -> tuple[LinuxSandbox, list[int]]:
         """The sandbox, without a process yet, and the descriptors to pass inside: output [, telemetry] [, status]."""
         taken = set(self._host_ids_taken.values())
-        host_id = next(host_id for host_id in self._host_ids if host_id not in taken)
+        host_id = 0 if self._rootless else next(host_id for host_id in self._host_ids if host_id not in taken)
         if tmp is not None:
             tmp.give_to(host_id)
         cgroup = self._cgroups.create(spec.sandbox_id, spec.limits)

@@ -32,6 +32,10 @@ def main(control_fd: int) -> None:
     """Serve until the server closes the socket or dies."""
     syscalls.set_process_title(b"lambent-base")
     _quieten()
+    if os.geteuid():
+        _enter_own_user_namespace()
+    else:
+        os.setgroups([])
     gc.disable()  # a collection would touch, and so copy, every page that forks share with us; we make no cycles
     gc.freeze()
     entry = _serve(socket(fileno=control_fd), None)
@@ -56,7 +60,16 @@ def _quieten() -> None:
     for number in (SIGINT, SIGHUP, SIGTERM):  # a Ctrl-C at the server's terminal is the server's business
         signal(number, SIG_IGN)
     os.umask(0o022)
-    os.setgroups([])
+
+
+def _enter_own_user_namespace() -> None:
+    """Where an ordinary user is root, of nothing but that namespace, and the only user."""
+    user, group = os.geteuid(), os.getegid()
+    syscalls.unshare(syscalls.CLONE_NEWUSER | syscalls.CLONE_NEWNS)
+    for name, content in (("setgroups", "deny"), ("uid_map", f"0 {user} 1"), ("gid_map", f"0 {group} 1")):
+        descriptor = os.open(f"/proc/self/{name}", os.O_WRONLY | os.O_CLOEXEC)
+        os.write(descriptor, content.encode())
+        os.close(descriptor)
 
 
 def _serve(control: socket, host_mounts: int | None) -> enter.Entry | None:

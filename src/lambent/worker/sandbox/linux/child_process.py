@@ -14,7 +14,15 @@ from lambent.worker.sandbox.linux import wire
 logger = logging.getLogger(__name__)
 
 SOCKET_BUFFER_BYTES = 2 * wire.MAX_MESSAGE_BYTES
-SO_SNDBUFFORCE = 32  # root may go beyond net.core.wmem_max; `socket` lacks the name
+_SO_SNDBUFFORCE = 32  # root may go beyond net.core.wmem_max; `socket` lacks the name
+
+
+def make_room(channel: socket.socket) -> None:
+    """For large messages, as far as this user may have it."""
+    try:
+        channel.setsockopt(socket.SOL_SOCKET, _SO_SNDBUFFORCE, SOCKET_BUFFER_BYTES)
+    except PermissionError:
+        channel.setsockopt(socket.SOL_SOCKET, socket.SO_SNDBUF, SOCKET_BUFFER_BYTES)
 
 
 class ChildProcess:
@@ -31,7 +39,7 @@ class ChildProcess:
         self._loop = asyncio.get_running_loop()
         self._channel, self.theirs = socket.socketpair(socket.AF_UNIX, socket.SOCK_SEQPACKET)
         self._channel.setblocking(False)
-        self._channel.setsockopt(socket.SOL_SOCKET, SO_SNDBUFFORCE, SOCKET_BUFFER_BYTES)
+        make_room(self._channel)
         self._sending = asyncio.Lock()
         self._started = False
         self._stopping = False

@@ -3,6 +3,8 @@
 from __future__ import annotations
 
 import os
+import subprocess
+import sys
 from collections.abc import Sequence
 from dataclasses import dataclass
 from pathlib import Path
@@ -15,6 +17,12 @@ _MACHINES = ("aarch64", "x86_64")
 _CAP_SYS_ADMIN = 21
 _NAMESPACES = ("cgroup", "ipc", "mnt", "net", "pid", "user", "uts")
 _CAPABILITIES = {6: "CAP_SETGID", 7: "CAP_SETUID", 12: "CAP_NET_ADMIN", _CAP_SYS_ADMIN: "CAP_SYS_ADMIN"}
+_NO_USER_NAMESPACES = (
+    "this user may not make user namespaces: sysctl -w kernel.unprivileged_userns_clone=1 or, on Ubuntu, "
+    "kernel.apparmor_restrict_unprivileged_userns=0"
+)
+_PRIVILEGED = "run outside the container, or give it cgroups (--privileged)"
+_DELEGATE = "on cgroup v2, start the server by systemd-run --user --scope -p Delegate=yes"
 _CONTROLLERS = {
     "memory": ("memory limit", "memory"),
     "cpu": ("CPU limit", "cpu"),
@@ -37,10 +45,13 @@ class Host:
     hierarchies: Sequence[Hierarchy]
     writable: frozenset[Path]  # which of the hierarchies' own directories
     why_no_images: str = ""  # what keeps /tmp from being on disk
+    rootless: bool = False
+    is_root: bool = False
+    user_namespaces: bool = True  # whether this user may make them
 
 
-def look(hierarchies: Sequence[Hierarchy], why_no_images: str = "") -> Host:
-    """The facts about this host. `why_no_images`: see `disk_image.why_not`."""
+def look(hierarchies: Sequence[Hierarchy], why_no_images: str = "", *, rootless: bool = False) -> Host:
+    """The facts about this host. `why_no_images`: see `disk_image.why_not`. `rootless`: for an ordinary user."""
     status = dict(line.split(":", 1) for line in Path("/proc/self/status").read_text().splitlines() if ":" in line)
     limit = Path("/proc/sys/user/max_user_namespaces")
     return Host(
@@ -53,15 +64,19 @@ def look(hierarchies: Sequence[Hierarchy], why_no_images: str = "") -> Host:
         hierarchies=hierarchies,
         writable=frozenset(h.own for h in hierarchies if os.access(h.own, os.W_OK)),
         why_no_images=why_no_images,
+        rootless=rootless,
+        is_root=os.geteuid() == 0,
+        user_namespaces=not rootless or _may_make_user_namespaces(),
     )
 
 
 def judge(host: Host) -> BackendReport:
     """The verdict. Without namespaces or seccomp there are no sandboxes; limits may be missing, and are then listed."""
     reasons = [reason for reason in (_kernel(host), _capabilities(host), _namespaces(host), _seccomp(host)) if reason]
+    name = "rootless" if host.rootless else "linux"
     if reasons:
-        return BackendReport("linux", usable=False, reason="; ".join(reasons))
-    return BackendReport("linux", usable=True, guarantees=(*_isolation(host), *_limits(host)))
+        return BackendReport(name, usable=False, reason="; ".join(reasons))
+    return BackendReport(name, usable=True, guarantees=(*_isolation(host), *_limits(host)))
 
 
 def _kernel(host: Host) -> str:
@@ -73,11 +88,22 @@ def _kernel(host: Host) -> str:
     return ""
 
 
+def _may_make_user_namespaces() -> bool:
+    """By trying it: what forbids it differs between distributions."""
+    program = "import ctypes, sys; sys.exit(ctypes.CDLL(None).unshare(0x10020000) != 0)"  # CLONE_NEWUSER, CLONE_NEWNS
+    return subprocess.run([sys.executable, "-I", "-S", "-c", program], env={}, check=False).returncode == 0
+
+
 def _capabilities(host: Host) -> str:
+    if host.rootless and host.is_root:
+        return "rootless is for ordinary users; root has --sandbox linux"
+    if host.rootless:
+        return "" if host.user_namespaces else _NO_USER_NAMESPACES
     missing = [name for number, name in _CAPABILITIES.items() if not host.capabilities >> number & 1]
     if not missing:
         return ""
-    return f"it needs root with {', '.join(missing)}: run it with sudo, or a container with --privileged"
+    instead = "run it with sudo, in a container with --privileged, or by --sandbox rootless"
+    return f"it needs root with {', '.join(missing)}: {instead}"
 
 
 def _namespaces(host: Host) -> str:
@@ -99,11 +125,26 @@ def _isolation(host: Host) -> tuple[Guarantee, ...]:
         Guarantee(
             "separate network",
             holds=True,
-            how="a network namespace for each, without a way out or with that of --network",
+            how="a network namespace for each, without a way out"
+            + ("" if host.rootless else " or with that of --network"),
         ),
         Guarantee("few system calls", holds=True, how=f"seccomp allow-list for {host.machine}"),
-        Guarantee("no privileges", holds=True, how="a host user per sandbox, no capabilities, no_new_privs"),
+        *_privileges(host),
         *_temporary_files(host),
+    )
+
+
+def _privileges(host: Host) -> tuple[Guarantee, ...]:
+    if not host.rootless:
+        how = "a host user per sandbox, no capabilities, no_new_privs"
+        return (Guarantee("no privileges", holds=True, how=how),)
+    return (
+        Guarantee("no privileges", holds=True, how="no capabilities, no_new_privs"),
+        Guarantee(
+            "a host user for each sandbox",
+            holds=False,
+            how="all are the user that runs the server: --sandbox linux, as root",
+        ),
     )
 
 
@@ -126,8 +167,10 @@ def _limits(host: Host) -> list[Guarantee]:
         hierarchy = next((h for h in host.hierarchies if controller in h.uses), None)
         if hierarchy is None:
             limits.append(Guarantee(name, holds=controller == "pids", how=_instead(controller, word)))
+        elif hierarchy.own not in host.writable and controller == "pids":
+            limits.append(Guarantee(name, holds=True, how=_instead(controller, word)))
         elif hierarchy.own not in host.writable:
-            how = f"{hierarchy.own} is not writable: run outside the container, or give it cgroups (--privileged)"
+            how = f"{hierarchy.own} is not writable: " + (_DELEGATE if host.rootless else _PRIVILEGED)
             limits.append(Guarantee(name, holds=False, how=how))
         else:
             limits.append(Guarantee(name, holds=True, how=f"cgroup v{hierarchy.version} {word}"))
@@ -136,7 +179,7 @@ def _limits(host: Host) -> list[Guarantee]:
 
 def _instead(controller: str, word: str) -> str:
     if controller == "pids":
-        return "RLIMIT_NPROC of the sandbox's own user, for want of the pids controller"
+        return "RLIMIT_NPROC in the sandbox's own user namespace, for want of the pids controller"
     return (
         f"no cgroup {word} controller here: mount -t cgroup2 none /sys/fs/cgroup, or boot with "
         "systemd.unified_cgroup_hierarchy=1 and, for memory, cgroup_enable=memory"

@@ -45,6 +45,7 @@ def build(template: wire.Template) -> None:
     syscalls.unshare(syscalls.CLONE_NEWNS)
     syscalls.mount(None, "/", None, syscalls.MS_REC | syscalls.MS_PRIVATE)
     trees = _open_sources(template)  # while the host's paths still mean what they say
+    host_proc = syscalls.clone_tree("/proc") if template.rootless else None
     links = _system_links()
     Step.now = "make the root file system"
     syscalls.mount("lambent", _SCRATCH, "tmpfs", syscalls.MS_NOSUID, "mode=755,size=4m")
@@ -64,7 +65,11 @@ def build(template: wire.Template) -> None:
         Step.now = f"make directory {name}"
         os.makedirs(name, exist_ok=True)
     Step.now = "mount /proc"
-    syscalls.mount("proc", "/proc", "proc", syscalls.MS_NOSUID | syscalls.MS_NODEV | syscalls.MS_NOEXEC)
+    if host_proc is not None:  # in its own pid namespace only could it mount one
+        syscalls.attach_tree(host_proc, "/proc")
+        os.close(host_proc)
+    else:
+        syscalls.mount("proc", "/proc", "proc", syscalls.MS_NOSUID | syscalls.MS_NODEV | syscalls.MS_NOEXEC)
     Step.now = "make the root read-only"
     syscalls.set_mount_flags("/", _PRIVATE, recursive=False)
 

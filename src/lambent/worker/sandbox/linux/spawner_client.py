@@ -10,10 +10,9 @@ from lambent.worker.sandbox.api import SandboxError
 from lambent.worker.sandbox.linux import wire
 from lambent.worker.sandbox.linux.base_client import BaseClient
 from lambent.worker.sandbox.linux.child_process import (
-    SO_SNDBUFFORCE,
-    SOCKET_BUFFER_BYTES,
     ChildProcess,
     describe,
+    make_room,
 )
 from lambent.worker.sandbox.linux.sandbox import LinuxSandbox
 
@@ -126,7 +125,7 @@ class ReadyChannel:
         self._loop = asyncio.get_running_loop()
         self._ours, self.theirs = socket.socketpair(socket.AF_UNIX, socket.SOCK_SEQPACKET)
         self._ours.setblocking(False)
-        self._ours.setsockopt(socket.SOL_SOCKET, SO_SNDBUFFORCE, SOCKET_BUFFER_BYTES)
+        make_room(self._ours)
         self._outcome: asyncio.Future[tuple[socket.socket, ...]] = self._loop.create_future()
         self._listeners: tuple[socket.socket, ...] | None = None
 

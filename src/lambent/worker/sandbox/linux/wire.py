@@ -58,11 +58,13 @@ class Template(Record):
 
     `binds`: (source on the host, target inside). `user`, `group`: as seen inside. `instance_directory`: the name of
     this server's directory in every cgroup hierarchy. `born_in`: the hierarchy that sandboxes are born in (cgroup v2),
-    and `attached_to`: those they are moved to (v1), as indexes into the message's descriptors.
+    and `attached_to`: those they are moved to (v1), as indexes into the message's descriptors. `rootless`: it is made
+    by an ordinary user, who is root of a user namespace only.
     """
 
     __slots__ = (
-        "attached_to", "binds", "born_in", "directories", "group", "instance_directory", "seccomp", "user", "user_name",
+        "attached_to", "binds", "born_in", "directories", "group", "instance_directory", "rootless", "seccomp", "user",
+        "user_name",
     )  # fmt: skip
 
     def __init__(
@@ -73,6 +75,7 @@ class Template(Record):
         directories: tuple[str, ...],
         group: int,
         instance_directory: str,
+        rootless: bool,
         seccomp: bytes,
         user: int,
         user_name: str,
@@ -83,6 +86,7 @@ class Template(Record):
         self.directories = directories
         self.group = group
         self.instance_directory = instance_directory
+        self.rootless = rootless
         self.seccomp = seccomp
         self.user = user
         self.user_name = user_name
