@@ -58,6 +58,7 @@ def test_a_redirected_runtime_goes_on_where_it_was(arena: Any, answers: Any) -> 
     assert (invoked.payload, invoked.function_error) == ({"own_credentials": "200"}, None)
 
 
+@pytest.mark.alone
 @pytest.mark.parametrize(
     ("name", "limit"), [("connections_to_the_runtime_api", 64), ("connections_to_the_endpoint", 256)]
 )
@@ -66,8 +67,8 @@ def test_floods_of_connections_end_at_a_limit(arena: Any, name: str, limit: int)
 
     before = Footprint.of(arena.server.pid).descriptors.total()
     results: list[Any] = []
-    flood = threading.Thread(target=lambda: results.append(arena.attack(arena.deploy("flooder"), "calls", name)))
     arena.deploy("flooder")
+    flood = threading.Thread(target=lambda: results.append(arena.attack("flooder", "calls", name, limit=limit)))
     flood.start()
     most = 0
     while flood.is_alive():
@@ -79,6 +80,7 @@ def test_floods_of_connections_end_at_a_limit(arena: Any, name: str, limit: int)
     assert most - before < 2 * limit + 100  # beyond the limit some are told so; and what environments need
 
 
+@pytest.mark.alone
 def test_bodies_held_open_are_limited(arena: Any) -> None:
     invoked = arena.attack(arena.deploy("holder", MemorySize=512), "calls", "bodies_held_open")
     assert invoked.payload["bodies_held_open"] >= 34  # of 40: four times 6 MB are held

@@ -19,7 +19,7 @@ from lambent.packaging.build import zip_directory
 from lambent.testing.inventory import Footprint, Inventory
 from lambent.testing.server import RunningServer
 
-pytestmark = pytest.mark.root
+pytestmark = [pytest.mark.root, pytest.mark.alone]
 
 CYCLES = int(os.environ.get("LAMBENT_CYCLES", "24"))
 GROWTH_BYTES = 32 << 20

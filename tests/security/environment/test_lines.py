@@ -53,6 +53,7 @@ def test_hostile_frames_are_lines_at_a_credible_time(arena: Any) -> None:
     arena.check_neighbour()
 
 
+@pytest.mark.alone
 def test_a_flood_of_lines_leaves_time_for_others(arena: Any) -> None:
     arena.deploy("flood", Timeout=5, MemorySize=1769)
     flood = threading.Thread(target=lambda: arena.attack("flood", "lines", "flood_of_lines", hold_s=1.0))

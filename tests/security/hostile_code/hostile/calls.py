@@ -131,15 +131,15 @@ def pipelined_without_reading(event: dict[str, Any]) -> Any:
 
 @attempt
 def connections_to_the_runtime_api(event: dict[str, Any]) -> Any:
-    return _flood(_API)
+    return _flood(_API, event["limit"])
 
 
 @attempt
 def connections_to_the_endpoint(event: dict[str, Any]) -> Any:
-    return _flood(_ENDPOINT)
+    return _flood(_ENDPOINT, event["limit"])
 
 
-def _flood(address: tuple[str, int]) -> list[Any]:
+def _flood(address: tuple[str, int], limit: int) -> list[Any]:
     """[connections that could be opened, of them not closed or refused again]."""
     kept: list[socket.socket] = []
 
@@ -149,8 +149,8 @@ def _flood(address: tuple[str, int]) -> list[Any]:
     opened = until_refused(connect, 900)[0]
     for sock in kept:
         sock.setblocking(False)
-    deadline = time.monotonic() + 5
-    while (alive := sum(map(_is_open, kept))) > 256 and time.monotonic() < deadline:
+    deadline = time.monotonic() + 10
+    while (alive := sum(map(_is_open, kept))) > limit and time.monotonic() < deadline:
         time.sleep(0.05)  # they are accepted one after the other
     for sock in kept:
         sock.close()

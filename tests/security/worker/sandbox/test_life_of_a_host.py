@@ -20,7 +20,7 @@ from lambent.testing.inventory import Footprint, Inventory
 from lambent.worker.sandbox.api import SandboxError, SandboxLimits, SandboxSpec, SandboxTemplate
 from lambent.worker.sandbox.linux.backend import LinuxBackend
 
-pytestmark = pytest.mark.root
+pytestmark = [pytest.mark.root, pytest.mark.alone]
 
 CYCLES = int(os.environ.get("LAMBENT_CYCLES", "200"))
 WARM_UP = CYCLES // 2  # until allocators have what they will keep
