@@ -257,12 +257,6 @@ CREATE: list[tuple[dict[str, Any], str, int, str]] = [
         ("The dead letter target arn:aws:s3:::bucket is not the ARN of an Amazon SQS queue or of an Amazon SNS topic."),
     ),
     (
-        {"TenancyConfig": {"TenantIsolationMode": "PER_TENANT"}},
-        "InvalidParameterValueException",
-        400,
-        "TenancyConfig is not offered by Lambent yet.",
-    ),
-    (
         {"DurableConfig": {"ExecutionTimeout": 60}},
         "InvalidParameterValueException",
         400,
