@@ -231,9 +231,11 @@ def test_groups_stay_in_order_and_nothing_is_lost_over_kill_9(make_server: Calla
     server.client("lambda").create_event_source_mapping(FunctionName="ordered", EventSourceArn=arn, BatchSize=5)
     for _ in range(3):
         seen = len(handled(server, "ordered"))
-        until(
-            lambda seen=seen: len(handled(server, "ordered")) > seen or not messages(server, url), "nothing more came"
-        )
+
+        def has_more(seen: int = seen) -> bool:
+            return len(handled(server, "ordered")) > seen or not messages(server, url)
+
+        until(has_more, "nothing more came")
         server.stop(signal.SIGKILL)
         server.start()
     until(lambda: messages(server, url) == 0, "messages were left", 60)

@@ -2,17 +2,17 @@
 
 from __future__ import annotations
 
+import time
 from pathlib import Path
 
 import pytest
 
-from lambent.worker import processor
 from lambent.worker.processor import ProcessorTime
 
 
 def test_the_share_between_two_looks(tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> None:
     now = 100.0
-    monkeypatch.setattr(processor.time, "monotonic", lambda: now)
+    monkeypatch.setattr(time, "monotonic", lambda: now)
     stat = tmp_path / "stat"
     stat.write_text("cpu  100 0 100 500 100 0 0 0 0 0\n")
     spare = ProcessorTime(stat).spare

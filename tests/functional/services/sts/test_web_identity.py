@@ -60,7 +60,8 @@ def _public(key_id: str, key: Any) -> dict[str, Any]:
     algorithm: Any = jwt.algorithms.ECAlgorithm if isinstance(key, ec.EllipticCurvePrivateKey) else (
         jwt.algorithms.RSAAlgorithm
     )  # fmt: skip
-    return json.loads(algorithm.to_jwk(key.public_key())) | {"kid": key_id, "use": "sig"}
+    public: dict[str, Any] = json.loads(algorithm.to_jwk(key.public_key()))
+    return public | {"kid": key_id, "use": "sig"}
 
 
 @pytest.fixture(scope="module")
@@ -218,7 +219,9 @@ def test_session_tags_come_with_the_token(server: Any, issuer: Issuer, provider:
     condition = {"StringEquals": {"aws:RequestTag/team": "blue"}}
     actions = ["sts:AssumeRoleWithWebIdentity", "sts:TagSession", "sts:SetSourceIdentity"]
     arn = role(server, provider, condition, actions=actions)
-    tags = {"https://aws.amazon.com/tags": {"principal_tags": {"team": ["blue"]}, "transitive_tag_keys": ["team"]}}
+    tags: dict[str, Any] = {
+        "https://aws.amazon.com/tags": {"principal_tags": {"team": ["blue"]}, "transitive_tag_keys": ["team"]}
+    }
     answer = anonymous.assume_role_with_web_identity(
         RoleArn=arn,
         RoleSessionName="ci",

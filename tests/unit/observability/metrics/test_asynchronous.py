@@ -40,7 +40,10 @@ def test_counts_by_function_and_by_what_was_named(metrics: AsynchronousMetrics) 
     metrics.delivery_failed(PLAIN, dead_letter=True)
     metrics.delivery_failed(LIVE, dead_letter=False)
     found = collected(metrics)
-    resource = lambda name: (("FunctionName", "f"), ("Resource", name))  # noqa: E731
+
+    def resource(name: str) -> tuple[tuple[str, str], ...]:
+        return (("FunctionName", "f"), ("Resource", name))
+
     assert {dimensions: value for (name, dimensions), value in found.items() if name == "AsyncEventsReceived"} == {
         ALL: ("Count", 3),
         OF_F: ("Count", 3),
