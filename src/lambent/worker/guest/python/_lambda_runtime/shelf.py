@@ -160,6 +160,7 @@ def fill(loaded, hidden):
         try:
             for name in _SDK:
                 importlib.import_module(name)
+            _use_once()
             _parse_files()
         except ImportError:
             pass  # there is no SDK, or an older one: what there is is loaded
@@ -192,10 +193,40 @@ def _site_packages():
     return [path] if os.path.isdir(path) else []
 
 
+def _use_once():
+    """Make a client and forget it: what is loaded and compiled at first use is then there."""
+    from botocore import compat, hooks
+    from botocore.session import Session
+
+    memo = {}
+    accepts_kwargs = compat.accepts_kwargs
+
+    def accepts_kwargs_once(func):
+        try:
+            return memo[func]
+        except (KeyError, TypeError):
+            return accepts_kwargs(func)
+
+    def learn(func):
+        answer = accepts_kwargs(func)
+        if getattr(func, "__closure__", func) is None:  # a function of a module: there is one of it
+            memo[func] = answer
+        return answer
+
+    hooks.accepts_kwargs = learn
+    client = Session().create_client(
+        "sqs", "us-east-1", aws_access_key_id="-", aws_secret_access_key="-", endpoint_url="http://127.0.0.1"
+    )
+    client.close()
+    hooks.accepts_kwargs = accepts_kwargs_once
+
+
 def _parse_files():
+    import boto3
     from botocore import loaders
 
-    data = os.path.join(os.path.dirname(loaders.__file__), "data")
+    data, resources = [os.path.join(os.path.dirname(module.__file__), "data") for module in (loaders, boto3)]
+    _list_services(loaders.Loader, (data, resources))
     files = ParsedFiles()
     loader = loaders.JSONFileLoader()
     for name in ("endpoints", "partitions", "sdk-default-configuration", "_retry"):
@@ -206,6 +237,35 @@ def _parse_files():
         for name in ("service-2", "service-2.sdk-extras", "endpoint-rule-set-1"):
             files.parse(loader, os.path.join(directory, version, name))
     files.install(loaders.JSONFileLoader)
+
+
+def _list_services(loader_class, directories):
+    """Have botocore know what is in the SDK's own directories, which have a thousand directories below them."""
+    original = loader_class.list_available_services
+    known = {directory: _services_in(directory) for directory in directories}
+
+    def list_available_services(self, type_name):
+        services = set()
+        for place in self._potential_locations():
+            if place not in known:
+                return original(self, type_name)
+            services.update(known[place].get(type_name, ()))
+        return sorted(services)
+
+    list_available_services.__qualname__ = original.__qualname__
+    list_available_services.__doc__ = original.__doc__
+    loader_class.list_available_services = list_available_services
+
+
+def _services_in(directory):
+    """{type of file: names of the services that have one}"""
+    services = {}
+    for path, _, names in os.walk(directory):
+        parts = path[len(directory) :].split(os.sep)
+        if len(parts) == 3:  # "", service, version
+            for name in names:
+                services.setdefault(name.partition(".json")[0], set()).add(parts[1])
+    return services
 
 
 def _origins(modules):
