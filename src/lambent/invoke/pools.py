@@ -19,6 +19,7 @@ from lambent.invoke.patience import CHECK_S, Patience
 from lambent.invoke.pool import Kept, PendingInvocation, Pool, PoolKey, VersionKey
 from lambent.invoke.ports import Worker
 from lambent.invoke.refusals import launch_error, shutting_down, throttled, too_many_tenants
+from lambent.invoke.specs import template_spec
 from lambent.model.arn import FunctionId
 from lambent.model.clock import Clock
 from lambent.model.errors import (
@@ -127,6 +128,11 @@ class Pools:
             return Kept(0, 0, None)
         number = pool.assignment.environments
         return Kept(number, number - pool.assignment.starting, pool.failure)
+
+    def prepare(self, version: FunctionVersion) -> None:
+        """An invocation of this version may come soon: it has just been made, or has just changed."""
+        if not self._stopping and version.runtime is not None:
+            self._worker.prepare(template_spec(version))
 
     def environment_ready(self, environment_id: EnvironmentId) -> None:
         """See `WorkerEvents`."""

@@ -12,7 +12,7 @@ from __future__ import annotations
 from collections.abc import Callable
 from typing import Protocol
 
-from lambent.model.execution import Completed, EnvironmentSpec, Invocation, LaunchFailure, Outcome
+from lambent.model.execution import Completed, EnvironmentSpec, Invocation, LaunchFailure, Outcome, TemplateSpec
 from lambent.model.function import FunctionVersion
 from lambent.model.ids import EnvironmentId
 
@@ -65,6 +65,11 @@ class WorkerEvents(Protocol):
 
 class Worker(Protocol):
     """One host that runs execution environments."""
+
+    def prepare(self, template: TemplateSpec) -> None:
+        """Environments of this template may be wanted soon: get ready what can be without any function code run. The
+        worker may do as much of it as it likes."""
+        ...
 
     def start_environment(self, spec: EnvironmentSpec, events: WorkerEvents) -> None:
         """Make an environment and run its init phase."""

@@ -6,7 +6,7 @@ import datetime as dt
 from collections.abc import Callable
 
 from lambent.model.clock import Clock
-from lambent.model.execution import EnvironmentSpec, RoleCredentials
+from lambent.model.execution import EnvironmentSpec, RoleCredentials, TemplateSpec
 from lambent.model.function import FunctionVersion
 from lambent.model.ids import new_environment_id
 
@@ -27,7 +27,7 @@ class EnvironmentSpecs:
         day = dt.datetime.fromtimestamp(self._clock.now(), dt.UTC).strftime("%Y/%m/%d")
         return EnvironmentSpec(
             environment_id=environment_id,
-            template=f"{version.qualified_arn}@{version.environment_revision}",
+            template=_template_name(version),
             function=version.function,
             version=version.version,
             runtime=version.runtime or "",
@@ -46,3 +46,18 @@ class EnvironmentSpecs:
             application_log_level=version.logging.application_log_level,
             system_log_level=version.logging.system_log_level,
         )
+
+
+def template_spec(version: FunctionVersion) -> TemplateSpec:
+    """What environments of the version share."""
+    return TemplateSpec(
+        name=_template_name(version),
+        runtime=version.runtime or "",
+        architecture=version.architectures[0],
+        code_digest=version.code_digest,
+        layer_digests=tuple(layer.digest for layer in version.layers),
+    )
+
+
+def _template_name(version: FunctionVersion) -> str:
+    return f"{version.qualified_arn}@{version.environment_revision}"

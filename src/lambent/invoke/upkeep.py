@@ -1,4 +1,5 @@
-"""What keeps the pools in step with the world: changed functions retire environments, idle ones end.
+"""What keeps the pools in step with the world: changed functions retire environments and are
+prepared for, idle ones end.
 
 Owns its tasks: `start` before use, `close` after. A failure is logged and the next change or turn tries again.
 """
@@ -11,7 +12,10 @@ from collections.abc import Callable
 
 from lambent.invoke.directory import FunctionDirectory
 from lambent.invoke.pools import Pools
+from lambent.model.arn import LATEST, FunctionId
 from lambent.model.clock import Clock
+from lambent.model.function import State
+from lambent.model.ids import AccountId, Region
 from lambent.store.errors import StoreError
 
 logger = logging.getLogger(__name__)
@@ -79,11 +83,19 @@ class Upkeep:
         if stale:
             self._pools.retire(stale)
             self._retired()
+        latest = await self._directory.read(_function(function_key), LATEST)
+        if latest is not None and latest.state is State.ACTIVE:
+            self._pools.prepare(latest)
 
     async def _stop_idle(self) -> None:
         while True:
             await self._clock.sleep(max(self._interval_s, self._pools.next_to_stop_s()))
             self._pools.stop_idle()
+
+
+def _function(key: str) -> FunctionId:
+    account, region, name = key.split("/")
+    return FunctionId(AccountId(account), Region(region), name)
 
 
 def _log_failure(task: asyncio.Task[None]) -> None:

@@ -32,6 +32,18 @@ class RoleCredentials:
 
 
 @dataclass(frozen=True, slots=True)
+class TemplateSpec:
+    """What environments of one function version (at one revision) share, known before there is any. `name`: see
+    `EnvironmentSpec.template`."""
+
+    name: str
+    runtime: str
+    architecture: str
+    code_digest: str
+    layer_digests: tuple[str, ...] = ()
+
+
+@dataclass(frozen=True, slots=True)
 class EnvironmentSpec:
     """Everything needed to make one execution environment, anywhere.
 

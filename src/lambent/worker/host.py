@@ -9,7 +9,7 @@ from __future__ import annotations
 import asyncio
 import logging
 import platform
-from collections import Counter
+from collections import Counter, deque
 from collections.abc import Callable
 from dataclasses import dataclass, field
 from pathlib import Path
@@ -17,7 +17,7 @@ from typing import Protocol
 
 from lambent.model import limits
 from lambent.model.clock import Clock
-from lambent.model.execution import EnvironmentSpec, Invocation, LaunchFailure, LaunchFailureKind, Outcome
+from lambent.model.execution import EnvironmentSpec, Invocation, LaunchFailure, LaunchFailureKind, Outcome, TemplateSpec
 from lambent.model.ids import EnvironmentId
 from lambent.observability.logs.events import LogStreamId
 from lambent.worker import host_memory
@@ -53,6 +53,7 @@ from lambent.worker.variables import RUNTIME_API_PORT, TELEMETRY_FD, environment
 
 logger = logging.getLogger(__name__)
 
+_PREPARED = 8  # templates: each is a process
 _EXPECTED_SHARE = 4  # an environment rarely uses all it may: a quarter, until it is known what those of its version use
 _ARCHITECTURES = {"x86_64": "x86_64", "aarch64": "arm64"}
 
@@ -101,6 +102,7 @@ class LocalWorker:
         self._templates: dict[str, SandboxTemplate] = {}
         self._template_users: Counter[str] = Counter()
         self._releases: dict[str, asyncio.TimerHandle] = {}
+        self._prepared: deque[str] = deque()  # templates that were got ready ahead, the oldest first
         self._tasks: set[asyncio.Task[None]] = set()
         self._log_budgets = LogBudgets(settings.log_limit_mb, clock.now)
         self._promised: dict[EnvironmentId, int] = {}  # MB, until the end of the first invocation
@@ -109,9 +111,34 @@ class LocalWorker:
         self._all_ended = asyncio.Event()
         self._all_ended.set()
 
+    def prepare(self, template: TemplateSpec) -> None:
+        """See `invoke.ports.Worker`. Kept for a while, and only for the last few."""
+        runtime = self._runtime(template.runtime, template.architecture)
+        if isinstance(runtime, LaunchFailure) or template.name in self._templates:
+            return
+        self._hold_template(template.name)
+        self._prepared.append(template.name)
+        task = asyncio.create_task(self._prepare(template, runtime), name=f"prepare {template.name}")
+        self._tasks.add(task)
+        task.add_done_callback(self._task_done)
+
+    async def _prepare(self, spec: TemplateSpec, runtime: Runtime) -> None:
+        try:
+            layers = await self._merged_layers(spec.name, spec.layer_digests)
+            await self._backend.prepare(self._template(spec.name, runtime, spec.code_digest, layers))
+        except SandboxError as error:
+            logger.info("could not prepare for a function; its first invocation will try", extra={"reason": str(error)})
+        finally:
+            self._let_go(spec.name)
+        while len(self._prepared) > _PREPARED:
+            oldest = self._prepared.popleft()
+            if oldest not in self._template_users and (timer := self._releases.pop(oldest, None)) is not None:
+                timer.cancel()
+                self._release_template(oldest)
+
     def start_environment(self, spec: EnvironmentSpec, events: WorkerEvents) -> None:
         """See `invoke.ports.Worker`."""
-        runtime = self._runtime(spec)
+        runtime = self._runtime(spec.runtime, spec.architecture)
         if isinstance(runtime, LaunchFailure):
             asyncio.get_running_loop().call_soon(events.environment_ended, spec.environment_id, runtime)
             return
@@ -178,28 +205,27 @@ class LocalWorker:
         """How many environments there are."""
         return len(self._environments)
 
-    def _runtime(self, spec: EnvironmentSpec) -> Runtime | LaunchFailure:
+    def _runtime(self, identifier: str, architecture: str) -> Runtime | LaunchFailure:
         host = _ARCHITECTURES.get(platform.machine(), platform.machine())
-        if spec.architecture != host:
+        if architecture != host:
             return LaunchFailure(
                 LaunchFailureKind.ARCHITECTURE,
-                f"The function is built for {spec.architecture}, and this host runs {host}. Create the function with "
+                f"The function is built for {architecture}, and this host runs {host}. Create the function with "
                 f"Architectures=[{host}] and a package built for it.",
             )
-        runtime = self._catalog.find(spec.runtime)
+        runtime = self._catalog.find(identifier)
         if runtime is None:
-            return LaunchFailure(LaunchFailureKind.RUNTIME_MISSING, self._catalog.missing_message(spec.runtime))
+            return LaunchFailure(LaunchFailureKind.RUNTIME_MISSING, self._catalog.missing_message(identifier))
         return runtime
 
     async def _plan(self, spec: EnvironmentSpec, runtime: Runtime) -> SessionPlan | NoEntrypoint:
         tree = self._code.tree(spec.code_digest)
-        layers = await self._merged_layers(spec)
+        layers = await self._merged_layers(spec.template, spec.layer_digests)
         argv = _argv(spec, runtime, tree, layers)
         if argv is None:
             return NoEntrypoint(PROVIDED_BOOTSTRAPS)
-        template = self._templates.setdefault(spec.template, _template(spec.template, runtime, tree, layers))
         return SessionPlan(
-            template=template,
+            template=self._template(spec.template, runtime, spec.code_digest, layers),
             sandbox=SandboxSpec(
                 sandbox_id=spec.environment_id,
                 argv=argv,
@@ -226,14 +252,18 @@ class LocalWorker:
             identity=EnvironmentIdentity(spec.environment_id, spec.function, spec.credentials),
         )
 
-    async def _merged_layers(self, spec: EnvironmentSpec) -> Path | None:
+    def _template(self, name: str, runtime: Runtime, code_digest: str, layers: Path | None) -> SandboxTemplate:
+        tree = self._code.tree(code_digest)
+        return self._templates.setdefault(name, _template(name, runtime, tree, layers))
+
+    async def _merged_layers(self, template: str, digests: tuple[str, ...]) -> Path | None:
         """What is at /opt, if anything."""
-        if not spec.layer_digests:
+        if not digests:
             return None
         try:
-            return await self._code.merged(spec.layer_digests)
+            return await self._code.merged(digests)
         except OSError as error:
-            raise SandboxError(f"the layers of {spec.template} cannot be merged: {error}") from error
+            raise SandboxError(f"the layers of {template} cannot be merged: {error}") from error
 
     def _learn(self, environment: ExecutionEnvironment) -> None:
         """What this environment's invocation used, others of its function version will use."""
@@ -252,6 +282,11 @@ class LocalWorker:
         self._promised.pop(environment_id, None)
         if self._environments.pop(environment_id, None) is None:
             return
+        self._let_go(template)
+        if not self._environments:
+            self._all_ended.set()
+
+    def _let_go(self, template: str) -> None:
         self._template_users[template] -= 1
         if not self._template_users[template]:
             del self._template_users[template]
@@ -259,8 +294,6 @@ class LocalWorker:
             self._releases[template] = loop.call_later(
                 self._settings.template_linger_s, self._release_template, template
             )
-        if not self._environments:
-            self._all_ended.set()
 
     def _release_template(self, name: str) -> None:
         self._releases.pop(name, None)
@@ -270,12 +303,13 @@ class LocalWorker:
             return
         task = asyncio.create_task(self._backend.release(template), name=f"release {name}")
         self._tasks.add(task)
-        task.add_done_callback(self._released)
+        task.add_done_callback(self._task_done)
 
-    def _released(self, task: asyncio.Task[None]) -> None:
+    def _task_done(self, task: asyncio.Task[None]) -> None:
+        """The supervision point of the worker's own tasks."""
         self._tasks.discard(task)
         if not task.cancelled() and (error := task.exception()) is not None:
-            logger.error("a sandbox template could not be released", exc_info=error)
+            logger.error("could not %s", task.get_name(), exc_info=error)
 
 
 def _argv(spec: EnvironmentSpec, runtime: Runtime, tree: Path, layers: Path | None) -> tuple[str, ...] | None:

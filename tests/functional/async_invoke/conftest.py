@@ -34,6 +34,7 @@ from lambent.model.execution import (
     Invocation,
     PlatformFailed,
     RoleCredentials,
+    TemplateSpec,
 )
 from lambent.model.function import FunctionRecord, FunctionVersion, LoggingConfig, version_key
 from lambent.model.ids import AccountId, EnvironmentId, Region, RevisionId, new_environment_id, new_request_id
@@ -82,6 +83,9 @@ class CallingWorker:
     def stop_environment(self, environment_id: EnvironmentId, reason: str) -> None:
         self._functions.pop(environment_id, None)
         asyncio.get_running_loop().call_soon(self._events.environment_ended, environment_id, None)
+
+    def prepare(self, template: TemplateSpec) -> None:
+        """It does nothing ahead."""
 
     def has_capacity(self, memory_mb: int) -> bool:
         return True

@@ -23,6 +23,7 @@ from lambent.model.execution import (
     NotHandedOff,
     PlatformFailed,
     RoleCredentials,
+    TemplateSpec,
 )
 from lambent.model.function import FunctionVersion, LoggingConfig
 from lambent.model.ids import AccountId, EnvironmentId, Region, RequestId, RevisionId
@@ -49,6 +50,9 @@ class RememberingWorker:
 
     def stop_environment(self, environment_id: EnvironmentId, reason: str) -> None:
         self.stopped.append(environment_id)
+
+    def prepare(self, template: TemplateSpec) -> None:
+        """It does nothing ahead."""
 
     def has_capacity(self, memory_mb: int) -> bool:
         return self.room

@@ -50,7 +50,7 @@ from lambent.invoke.reservations import Reservations
 from lambent.invoke.tracing import Tracing
 from lambent.model.arn import parse_function_reference
 from lambent.model.clock import SystemClock
-from lambent.model.execution import Completed, EnvironmentSpec, FunctionError, Invocation, RoleCredentials
+from lambent.model.execution import Completed, EnvironmentSpec, FunctionError, Invocation, RoleCredentials, TemplateSpec
 from lambent.model.function import FunctionVersion
 from lambent.model.ids import AccountId, EnvironmentId, Region, new_environment_id
 from lambent.observability.metrics.asynchronous import AsynchronousMetrics
@@ -83,6 +83,9 @@ class EchoWorker:
 
     def stop_environment(self, environment_id: EnvironmentId, reason: str) -> None:
         asyncio.get_running_loop().call_soon(self._events.environment_ended, environment_id, None)
+
+    def prepare(self, template: TemplateSpec) -> None:
+        """It does nothing ahead."""
 
     def has_capacity(self, memory_mb: int) -> bool:
         return True
