@@ -24,6 +24,7 @@ from lambent.model.execution import (
     ProvisionedProgress,
     ProvisionedStatus,
     RoleCredentials,
+    TemplateSpec,
 )
 from lambent.model.function import FunctionRecord, FunctionVersion, LoggingConfig, version_key
 from lambent.model.ids import AccountId, EnvironmentId, Region, RevisionId
@@ -59,6 +60,9 @@ class Worker:
     def stop_environment(self, environment_id: EnvironmentId, reason: str) -> None:
         if self.living.pop(environment_id, None) is not None:
             asyncio.get_running_loop().call_soon(self.events.environment_ended, environment_id, None)
+
+    def prepare(self, template: TemplateSpec) -> None:
+        """It does nothing ahead."""
 
     def has_capacity(self, memory_mb: int) -> bool:
         return True

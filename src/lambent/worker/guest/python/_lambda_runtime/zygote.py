@@ -39,6 +39,9 @@ def become_environment(loaded):
 def _start_anew(environ):
     """What is set when an interpreter starts, and is not reset by the interpreter itself when it is forked."""
     gc.enable()
+    coerced = os.environb.get(b"LC_CTYPE")  # set by the interpreter when the host has not got the locale of LANG
+    if coerced is not None:
+        environ.setdefault(b"LC_CTYPE", coerced)
     os.environ.clear()
     for name, value in environ.items():
         os.environb[name] = value

@@ -1,0 +1,223 @@
+"""Environments that are forks of a zygote: what cannot be told from an executed one, and what they do not share."""
+
+from __future__ import annotations
+
+import asyncio
+import json
+import os
+import signal
+from collections.abc import AsyncIterator, Mapping
+from pathlib import Path
+from typing import Any
+
+import pytest
+
+from lambent.worker.runtimes.catalog import Runtime, RuntimeCatalog
+from lambent.worker.sandbox.api import Bind, SandboxLimits, SandboxSpec, SandboxTemplate
+from lambent.worker.sandbox.linux.backend import LinuxBackend
+
+pytestmark = pytest.mark.root
+
+RUNTIMES = Path(os.environ.get("LAMBENT_RUNTIMES_DIR", ".runtimes"))
+REPORT = """
+import os, resource, signal, sys
+import json
+status = dict(line.split(":\\t", 1) for line in open("/proc/self/status").read().splitlines())
+report = {
+    "argv": sys.argv, "flags": str(sys.flags), "path": sys.path, "executable": sys.executable,
+    "cmdline": open("/proc/self/cmdline").read(), "name": status["Name"], "pid": os.getpid(), "parent": os.getppid(),
+    "session": os.getsid(0), "ids": [os.getresuid(), os.getresgid(), os.getgroups()], "umask": os.umask(0o22),
+    "security": [status[name] for name in ("CapPrm", "CapEff", "CapBnd", "CapAmb", "NoNewPrivs", "Seccomp")],
+    "signals": [int(status[name], 16) & 0x7FFFFFFF for name in ("SigBlk", "SigIgn", "SigCgt")], "cwd": os.getcwd(),
+    "limits": [resource.getrlimit(number) for number in range(16) if number != resource.RLIMIT_NPROC],
+    "descriptors": sorted(os.listdir("/proc/self/fd")), "environ": dict(os.environ),
+    "pids": sorted(os.listdir("/proc")),
+    "readable": os.access("/proc/self/environ", os.R_OK), "oom": open("/proc/self/oom_score_adj").read(),
+    "namespaces": sorted(os.listdir("/proc/self/ns")), "sdk": "boto3" in sys.modules or "ssl" in sys.modules,
+    "mounts": sorted({line.split()[4] for line in open("/proc/self/mountinfo")}), "gc": __import__("gc").isenabled(),
+}
+report["pids"] = [pid for pid in report["pids"] if pid.isdigit()]
+"""
+END = "print(json.dumps(report), flush=True); os._exit(0)\n"
+ENVIRONMENT = {
+    "AWS_LAMBDA_RUNTIME_API": "127.0.0.1:9001", "_HANDLER": "app.handler", "AWS_ACCESS_KEY_ID": "key",
+    "AWS_SECRET_ACCESS_KEY": "secret", "AWS_DEFAULT_REGION": "us-east-1", "AWS_ENDPOINT_URL": "http://127.0.0.1:4566",
+}  # fmt: skip
+
+
+class Nursery:
+    """Runs `app.py` in environments of one runtime."""
+
+    def __init__(self, backend: LinuxBackend, runtime: Runtime, directory: Path) -> None:
+        self.backend = backend
+        self.runtime = runtime
+        self._directory = directory
+        self._count = 0
+
+    def template(self, files: Mapping[str, str]) -> SandboxTemplate:
+        self._count += 1
+        code = self._directory / f"code{self._count}"
+        for name, text in files.items():
+            path = code / name
+            path.parent.mkdir(parents=True, exist_ok=True)
+            path.write_text(text)
+        binds = (*self.runtime.binds, Bind(code, "/var/task"))
+        return SandboxTemplate(f"t{self._count}", binds, ("/opt", *self.runtime.directories), self.runtime.zygote)
+
+    async def run(self, template: SandboxTemplate, *, fork: bool = True, **env: str) -> Any:
+        """The report of a new environment."""
+        self._count += 1
+        spec = SandboxSpec(
+            sandbox_id=f"s{self._count}", argv=self.runtime.argv, env={**self.runtime.env, **ENVIRONMENT, **env},
+            limits=SandboxLimits(256 << 20, 1.0, 1 << 26), cwd="/var/task", listen=(9001,), fork=fork,
+        )  # fmt: skip
+        sandbox = await self.backend.launch(template, spec)
+        await asyncio.wait_for(sandbox.wait(), 20)
+        output = os.read(sandbox.output_fd, 1 << 20).decode()
+        os.close(sandbox.output_fd)
+        sandbox.listeners[0].close()
+        return json.loads(output.splitlines()[-1])
+
+
+@pytest.fixture
+async def backend(tmp_path: Path) -> AsyncIterator[LinuxBackend]:
+    backend = LinuxBackend(str(tmp_path), tmp_path / "state")
+    await backend.start()
+    yield backend
+    await backend.close()
+
+
+def nursery_of(backend: LinuxBackend, identifier: str, tmp_path: Path) -> Nursery:
+    catalog = RuntimeCatalog(RUNTIMES.resolve(), os.environ)
+    runtime = catalog.find(identifier)
+    if runtime is None:
+        pytest.skip(catalog.missing_message(identifier))
+    return Nursery(backend, runtime, tmp_path)
+
+
+@pytest.fixture
+def nursery(backend: LinuxBackend, tmp_path: Path) -> Nursery:
+    return nursery_of(backend, "python3.11", tmp_path)
+
+
+@pytest.mark.parametrize("identifier", [f"python3.{minor}" for minor in range(8, 16)])
+async def test_a_fork_looks_like_an_executed_one(backend: LinuxBackend, tmp_path: Path, identifier: str) -> None:
+    nursery = nursery_of(backend, identifier, tmp_path)
+    template = nursery.template({"app.py": REPORT + END})
+    await backend.prepare(template)
+    assert any(forked for _, forked in backend._spawners)  # there is a zygote: else this compares nothing
+    forked, executed = [await nursery.run(template, fork=fork) for fork in (True, False)]
+    assert forked == executed
+    assert not forked["sdk"]
+    assert "secret" not in forked["cmdline"]
+
+
+SHARED = """
+import random, ssl, tempfile, uuid
+report = [random.random(), ssl.RAND_bytes(8).hex(), str(uuid.uuid4()), os.urandom(8).hex(),
+          next(tempfile._get_candidate_names())]
+"""
+
+
+async def test_forks_share_no_random_numbers(nursery: Nursery) -> None:
+    template = nursery.template({"app.py": "import os, json\n" + SHARED + END})
+    await nursery.backend.prepare(template)
+    first, second = [await nursery.run(template) for _ in range(2)]
+    assert not set(first) & set(second)
+
+
+MEMORY = """
+import os, re, json
+found = []
+with open("/proc/self/mem", "rb", 0) as memory:
+    for line in open("/proc/self/maps"):
+        start, end = [int(part, 16) for part in line.split()[0].split("-")]
+        if line.split()[1].startswith("r") and "[v" not in line:
+            try:
+                memory.seek(start)
+                text = memory.read(end - start)
+            except (OSError, ValueError, OverflowError):
+                continue
+            found += [match.decode() for match in re.findall(b"marker-[a-z]+-of-an-environment", text)]
+report = sorted(set(found))
+"""
+
+
+async def test_a_fork_knows_nothing_of_environments_before_it(nursery: Nursery) -> None:
+    template = nursery.template({"app.py": MEMORY + END})
+    await nursery.backend.prepare(template)
+    for name in ("first", "second"):
+        mark = f"marker-{name}-of-an-environment"
+        assert await nursery.run(template, AWS_SECRET_ACCESS_KEY=mark) == [mark]
+
+
+async def test_a_packaged_sdk_wins(nursery: Nursery) -> None:
+    app = "import os, json, boto3\nreport = [boto3.__file__, getattr(boto3, 'own', None)]\n"
+    own = nursery.template({"app.py": app + END, "boto3/__init__.py": "own = 1"})
+    added = nursery.template({"app.py": "import sys; sys.path.insert(0, '/var/task/lib')\n" + app + END,
+                              "lib/boto3.py": "own = 2"})  # fmt: skip
+    await nursery.backend.prepare(own)
+    assert await nursery.run(own) == ["/var/task/boto3/__init__.py", 1]
+    assert await nursery.run(added) == ["/var/task/lib/boto3.py", 2]
+
+
+async def test_a_packaged_dependency_of_the_sdk_wins(nursery: Nursery) -> None:
+    app = "import os, json\nimport queue\nreport = [queue.own]\n"
+    template = nursery.template({"app.py": app + END, "queue.py": "own = 1"})
+    await nursery.backend.prepare(template)
+    assert await nursery.run(template) == [1]
+
+
+SDK = """
+import os, sys, json
+import boto3, importlib
+client = boto3.client("sqs")
+first = client.meta.service_model.metadata["endpointPrefix"]
+other = boto3.Session().client("sqs")
+same = client.meta.service_model._service_description is other.meta.service_model._service_description
+report = [boto3.__file__, boto3.__spec__.origin, boto3.__spec__.name, type(boto3.__loader__).__name__, first, same,
+          client._request_signer._credentials.access_key, "botocore.session" in sys.modules,
+          len(boto3.Session().get_available_services()), importlib.reload(boto3) is boto3]
+"""
+
+
+async def test_the_sdk_is_the_same(nursery: Nursery) -> None:
+    if nursery.runtime.sdk_dir is None:
+        pytest.skip("there is no SDK")
+    template = nursery.template({"app.py": SDK + END})
+    await nursery.backend.prepare(template)
+    forked, executed = [await nursery.run(template, fork=fork) for fork in (True, False)]
+    assert forked == executed
+
+
+async def test_a_time_zone_of_its_own(nursery: Nursery) -> None:
+    app = "import os, json, time\nreport = [time.tzname[0], time.localtime(0)[3]]\n"
+    template = nursery.template({"app.py": app + END})
+    await nursery.backend.prepare(template)
+    assert await nursery.run(template, TZ="XYZ-3") == ["XYZ", 3]
+
+
+async def test_a_dead_zygote_is_replaced(nursery: Nursery) -> None:
+    template = nursery.template({"app.py": REPORT + END})
+    await nursery.backend.prepare(template)
+    zygote = nursery.runtime.zygote
+    assert zygote is not None
+    dead = nursery.backend._bases._zygotes[zygote].result()
+    assert dead._process.pid is not None
+    os.kill(dead._process.pid, signal.SIGKILL)
+    async with asyncio.timeout(10):
+        while dead.alive:
+            await asyncio.sleep(0.01)
+    assert (await nursery.run(template))["pid"] == 2  # its spawner lives
+    other = nursery.template({"app.py": REPORT + END})
+    await nursery.backend.prepare(other)
+    assert nursery.backend._bases._zygotes[zygote].result().alive
+    assert (await nursery.run(other))["pid"] == 2
+
+
+def test_what_may_fork(nursery: Nursery) -> None:
+    runtime = nursery.runtime
+    assert runtime.may_fork({"TZ": "Europe/Vienna", "MY_VARIABLE": "1"})
+    assert runtime.may_fork({"LANG": runtime.env["LANG"]})
+    for name in ("PYTHONPATH", "PYTHONHASHSEED", "LD_PRELOAD", "LC_ALL", "AWS_LAMBDA_EXEC_WRAPPER", "OPENSSL_CONF"):
+        assert not runtime.may_fork({name: "x"})
