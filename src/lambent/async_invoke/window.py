@@ -29,7 +29,6 @@ class Window:
         self._ended = 0
         self._shrunk_at = 0  # as many had been started when it shrank last
         self._throttles_in_a_row = 0
-        self._is_slow = True  # as long as nothing is known
 
     @property
     def limit(self) -> int:
@@ -47,11 +46,11 @@ class Window:
         return self._throttles_in_a_row > 0
 
     @property
-    def patience_s(self) -> float | None:
-        """How long to wait for one to end before `waited`; None: as long as it takes."""
+    def patience_s(self) -> float:
+        """How long to wait for one to end before `waited`."""
         if self._throttles_in_a_row:
             return min(PAUSE_MAX_S, PAUSE_MIN_S * 2.0 ** min(self._throttles_in_a_row - 1, 8))
-        return SLOW_S if self._is_slow else None
+        return SLOW_S
 
     def waited(self) -> None:
         """None ended for so long."""
@@ -67,7 +66,6 @@ class Window:
         """One ended, having run."""
         self._ended += 1
         self._throttles_in_a_row = 0
-        self._is_slow = duration_s >= SLOW_S
         self._size = min(MAX, self._size + (1.0 if duration_s >= QUICK_S else QUICK_GROWTH))
 
     def skipped(self) -> None:

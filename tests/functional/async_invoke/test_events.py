@@ -441,3 +441,27 @@ async def test_room_that_others_leave_is_found_while_a_long_run_goes_on(world: A
         one.ended.set()
     await world.settle()
     assert world.is_empty
+
+
+async def test_a_long_run_does_not_hold_up_quick_ones_after_a_throttle(world: Any) -> None:
+    held = world.Held()
+    version = await world.create("f", lambda event, _: held if event == "long" else event)
+    await world.reserve(f=1)
+    await world.reservations.refresh()
+    await world.send("f", "long")
+    await wait_for(lambda: world.times("f"))
+    for _ in range(50):
+        await world.send("f", "quick")
+    for _ in range(10):  # throttled: one runs already
+        world.clock.advance(1)
+        await asyncio.sleep(0.01)
+    assert len(world.times("f")) == 1
+    assert world.counting.in_use(version.function) == 1
+    await world.reserve(f=100)
+    for _ in range(30):
+        world.clock.advance(5)
+        await asyncio.sleep(0.01)
+    await wait_for(lambda: len(world.times("f")) == 51)
+    held.ended.set()
+    await world.settle()
+    assert world.is_empty
