@@ -156,7 +156,7 @@ async def test_refusals_have_the_services_words(sqs: Sqs, queue: Queue, caller: 
 async def test_strangers_are_refused(sqs: Sqs, queue: Queue) -> None:
     with pytest.raises(AwsError) as refused:
         await sqs.receive(AwsCaller(Credentials("AKIAIOSFODNN7EXAMPLE", "secret"), Region("us-east-1")), URL, wait_s=0)
-    assert refused.value.code == "UnrecognizedClientException"
+    assert refused.value.code == "InvalidClientTokenId"
     assert not queue.seen
 
 
