@@ -16,7 +16,7 @@ import pytest
 
 from lambent.worker.sandbox.linux.probe import judge, look
 
-pytestmark = pytest.mark.root
+pytestmark = [pytest.mark.root, pytest.mark.alone]
 
 Run = Callable[..., "subprocess.CompletedProcess[str]"]
 USER = "65534"
