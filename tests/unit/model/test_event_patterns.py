@@ -148,9 +148,8 @@ def test_what_is_none(pattern: str) -> None:
         parse_pattern(pattern)
 
 
-scalars = st.one_of(
-    st.none(), st.booleans(), st.integers(-20, 20), st.sampled_from(["", "a", "ab", "b", "10.0.0.1", "1"])
-)
+# No truth values: to the other implementation False is 0.
+scalars = st.one_of(st.none(), st.integers(-20, 20), st.sampled_from(["", "a", "ab", "b", "10.0.0.1", "1"]))
 names = st.sampled_from(["a", "b", "c"])
 events = st.dictionaries(
     names,
