@@ -13,9 +13,8 @@ records of a FIFO queue's groups that failed are left as well, so groups stay in
 from __future__ import annotations
 
 import asyncio
-import contextlib
 import logging
-from collections.abc import Callable, Coroutine, Iterator
+from collections.abc import Callable, Coroutine
 from dataclasses import dataclass
 from typing import Any, Final, Protocol
 
@@ -24,14 +23,14 @@ from lambent.aws_client.errors import AwsCallError, AwsError
 from lambent.aws_client.sqs import WAIT_MAX_S, Message, Sqs
 from lambent.control_plane.event_source_mappings import EventSourceMapping
 from lambent.event_sources import counts
-from lambent.event_sources.batch_response import failed_items
 from lambent.event_sources.batches import Batch, BatchBuilder, Item, encoded
 from lambent.event_sources.counts import EventCounts
 from lambent.event_sources.filters import Filters
-from lambent.event_sources.invoking import Answered, Failed, Invoke, Outcome, Throttled, invoke, trace_header_of
+from lambent.event_sources.invoking import Invoke
 from lambent.event_sources.ports import Report
 from lambent.event_sources.scaling import scaling_of
 from lambent.event_sources.slots import Slots
+from lambent.event_sources.sqs_handling import Dues, SqsHandling
 from lambent.event_sources.sqs_queue import SqsQueue
 from lambent.event_sources.sqs_records import queue_path, sqs_record
 from lambent.model.arn import FunctionReference
@@ -46,8 +45,6 @@ logger = logging.getLogger(__name__)
 COLLECTORS: Final = 5
 PAUSE_MAX_S: Final = 30.0
 _PAUSE_S: Final = 1.0
-_VISIBILITY_S: Final = 30
-_THROTTLE_PAUSES_S: Final = (0.2, 0.5, 1.0, 2.0, 4.0, 8.0)
 
 
 class Resolve(Protocol):
@@ -96,20 +93,28 @@ class SqsPoller:
         self._size: int = settings["BatchSize"]
         self._window_s: int = settings["MaximumBatchingWindowInSeconds"]
         self._filters = Filters(settings.get("FilterCriteria") or {}, "body")
-        self._reports_failures = "ReportBatchItemFailures" in (settings.get("FunctionResponseTypes") or [])
         self._slots = Slots(scaling_of(settings), tools.clock)
         self._counts = EventCounts(mapping, tools.metrics)
         self._queue = SqsQueue(tools.sqs, tools.base_url + queue_path(self._queue_arn), self._caller, tools.clock)
         self._version: FunctionVersion
-        self._visibility_s: int | None = None
         self._stopping = asyncio.Event()
+        self._dues = Dues()
+        self._handling = SqsHandling(
+            tools.frontend,
+            reference,
+            self._queue,
+            self._counts,
+            self._slots.scaling,
+            self._dues,
+            self._stopping,
+            tools.clock,
+            reports_failures="ReportBatchItemFailures" in (settings.get("FunctionResponseTypes") or []),
+        )
         self._polling: set[asyncio.Task[None]] = set()
         self._settling: set[asyncio.Task[None]] = set()
         self._failures = 0
         self._given_up = 0
         self._unwanted: list[str] = []
-        self._dues: list[float] = []
-        self._sleeping = 0
         self._collecting = 0
         self._pausing = 0
         self.in_flight = 0
@@ -138,13 +143,12 @@ class SqsPoller:
 
     def is_idle(self) -> bool:
         """See `ports.Poller`. Not while a poll is on its way, or what it brings is."""
-        in_windows = len(self._dues) - self._sleeping
-        waiting = self._collecting - in_windows - self._pausing
-        return len(self._settling) == self._sleeping and self._tools.is_watched(self._queue_arn, waiting)
+        waiting = self._collecting - self._dues.in_windows - self._pausing
+        return len(self._settling) == self._dues.sleeping and self._tools.is_watched(self._queue_arn, waiting)
 
     def next_due(self) -> float | None:
         """See `ports.Poller`."""
-        return min(self._dues, default=None)
+        return self._dues.next
 
     # ---- reading
 
@@ -167,18 +171,17 @@ class SqsPoller:
                     self._slots.release()
 
     async def _collect(self) -> tuple[list[Batch], float]:
-        """The batches made of what there is to read, and when reading began (policy time)."""
+        """The batches made of what there is to read, and when they were read (policy time)."""
         builder = BatchBuilder(self._size)
         try:
-            began_at = self._clock.now()
             messages = await self._receive(self._size, self._tools.wait_s)
+            began_at = self._clock.now()
             self._well()
             if not messages:
                 self._slots.scaling.found_nothing()
             self._take(builder, messages)
             if self._window_s and builder.count:
-                began_at = self._clock.now()
-                with self._due(began_at + self._window_s) as until:
+                with self._dues.at(began_at + self._window_s) as until:
                     await self._fill(builder, until)
         except BaseException:
             # Cancelled, or the source is lost: what was read so far may go elsewhere.
@@ -252,67 +255,13 @@ class SqsPoller:
     async def _drop(self, handles: list[str]) -> None:
         await self._queue.delete(handles)
 
-    # ---- handling
-
     async def _handle(self, batches: list[Batch], received_at: float) -> None:
-        """Batches made of one read, in order. Frees their slot."""
-        blocked: set[str] = set()
+        """Frees the slot of the batches."""
         try:
-            for number, batch in enumerate(batches):
-                if self._stopping.is_set() and number:
-                    await self._queue.give_back([item.handle for one in batches[number:] for item in one.items])
-                    break
-                await self._handle_one(batch.without_groups(blocked), received_at, blocked)
+            await self._handling.handle(batches, received_at, self._version.timeout_s)
         finally:
             self.in_flight -= sum(len(batch.items) for batch in batches)
             self._slots.release()
-
-    async def _handle_one(self, batch: Batch, received_at: float, blocked: set[str]) -> None:
-        """Invoke, and delete what the function handled. Groups in which something failed are added to `blocked`."""
-        if not batch.items:
-            return
-        outcome = await self._invoke(batch, received_at)
-        ids = {item.id for item in batch.items}
-        failed = ids
-        if isinstance(outcome, Answered):
-            failed = set(failed_items(outcome.payload, ids)) if self._reports_failures else set()
-        handled = [item.handle for item in batch.items if item.id not in failed]
-        blocked |= {item.group for item in batch.items if item.id in failed and item.group is not None}
-        if not isinstance(outcome, Throttled):
-            self._counts.add(counts.INVOKED, len(ids))
-        self._counts.add(counts.FAILED, len(failed))
-        if isinstance(outcome, Failed):
-            logger.info("a batch failed", extra={"queue": self._queue_arn, "reason": outcome.reason})
-        if handled:
-            self._counts.add(counts.DELETED, await self._queue.delete(handled))
-
-    async def _invoke(self, batch: Batch, received_at: float) -> Outcome:
-        """Again after a throttle, as long as it makes sense."""
-        trace_header = trace_header_of(item.trace_header for item in batch.items)
-        payload = batch.payload
-        attempt = 0
-        while True:
-            outcome = await invoke(self._tools.frontend, self._reference, payload, trace_header)
-            if not isinstance(outcome, Throttled):
-                return outcome
-            self._slots.scaling.throttled()
-            pause_s = _THROTTLE_PAUSES_S[min(attempt, len(_THROTTLE_PAUSES_S) - 1)]
-            attempt += 1
-            if self._stopping.is_set() or self._clock.now() + pause_s > await self._last_start(received_at):
-                return outcome
-            self._sleeping += 1
-            try:
-                with self._due(self._clock.now() + pause_s):
-                    await self._clock.sleep(pause_s)
-            finally:
-                self._sleeping -= 1
-
-    async def _last_start(self, received_at: float) -> float:
-        """When the function must have been started to be done before the messages are visible again."""
-        if self._visibility_s is None:
-            found = await self._queue.visibility_timeout_s()
-            self._visibility_s = _VISIBILITY_S if found is None else found
-        return received_at + self._visibility_s - self._version.timeout_s
 
     # ---- trouble, and tasks
 
@@ -337,15 +286,6 @@ class SqsPoller:
 
     def _caller(self) -> AwsCaller:
         return self._tools.caller(self._version.role, self._version.function.name, self._region)
-
-    @contextlib.contextmanager
-    def _due(self, at: float) -> Iterator[float]:
-        """Something goes on at that time by itself."""
-        self._dues.append(at)
-        try:
-            yield at
-        finally:
-            self._dues.remove(at)
 
     def _spawn(self, work: Coroutine[None, None, None]) -> None:
         task = asyncio.get_running_loop().create_task(work)
