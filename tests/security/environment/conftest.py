@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import contextlib
 import os
 import socket
 from collections.abc import Iterator
@@ -13,7 +14,7 @@ import pytest
 
 from lambent.packaging.build import zip_directory
 from lambent.testing.inventory import Inventory
-from lambent.testing.server import Invoked, RunningServer
+from lambent.testing.server import Invoked, RunningServer, ServerFailedError
 
 _CODE = Path(__file__).parents[1] / "hostile_code"
 
@@ -27,7 +28,8 @@ class Isolation:
     environ: dict[str, str] = field(default_factory=dict)
 
 
-ISOLATIONS = (Isolation("root"),)
+ISOLATIONS = (Isolation("root", ("--network", "none")),)
+WITH_INTERNET = Isolation("root-internet", ("--network", "internet"))
 
 
 @dataclass
@@ -89,15 +91,15 @@ def isolation(request: pytest.FixtureRequest) -> Isolation:
     return chosen
 
 
-@pytest.fixture(scope="session")
-def arena(isolation: Isolation, tmp_path_factory: pytest.TempPathFactory) -> Iterator[Arena]:
-    directory = tmp_path_factory.mktemp("arena")
+@contextlib.contextmanager
+def open_arena(isolation: Isolation, directory: Path) -> Iterator[Arena]:
+    """Afterwards nothing of the server is on the host."""
     (directory / "secret").write_text("secret of the host")
     (directory / "secret").chmod(0o644)
     package = zip_directory(_CODE)
     server = RunningServer(directory / "data", isolation.arguments, isolation.environ)
     abstract = socket.socket(socket.AF_UNIX)
-    name = f"lambent-host-{os.getpid()}"
+    name = f"lambent-host-{os.getpid()}-{directory.name}"
     with abstract, socket.create_server(("127.0.0.1", 0)) as listener:
         abstract.bind(f"\0{name}")
         abstract.listen()
@@ -124,3 +126,21 @@ def arena(isolation: Isolation, tmp_path_factory: pytest.TempPathFactory) -> Ite
         finally:
             server.stop()
     assert Inventory.of(server.data_dir).nothing, Inventory.of(server.data_dir)
+
+
+@pytest.fixture(scope="session")
+def arena(isolation: Isolation, tmp_path_factory: pytest.TempPathFactory) -> Iterator[Arena]:
+    """Functions without a network."""
+    with open_arena(isolation, tmp_path_factory.mktemp("arena")) as arena:
+        yield arena
+
+
+@pytest.fixture(scope="module")
+def arena_with_internet(tmp_path_factory: pytest.TempPathFactory) -> Iterator[Arena]:
+    """Functions that reach the internet, where this host can give it to them."""
+    with contextlib.ExitStack() as stack:
+        try:
+            arena = stack.enter_context(open_arena(WITH_INTERNET, tmp_path_factory.mktemp("internet")))
+        except ServerFailedError as error:
+            pytest.skip(f"this host gives functions no internet: {error}")
+        yield arena
