@@ -2,9 +2,12 @@
 
 from __future__ import annotations
 
+from pathlib import Path
 from typing import Any
 
 import pytest
+
+from lambent.testing.server import RunningServer
 
 pytestmark = pytest.mark.root
 
@@ -40,3 +43,11 @@ def test_interfaces_cannot_be_changed(arena_with_internet: Any) -> None:
     names = ("netlink_new_interface", "netlink_new_address", "netlink_new_route", "interface_down", "socket_packet")
     invoked = arena_with_internet.attack("attacker", "kernel", *names)
     assert set(invoked.payload.values()) <= {"EPERM", "EAFNOSUPPORT"}
+
+
+def test_two_servers_on_a_host_each_have_a_network(arena_with_internet: Any, tmp_path: Path) -> None:
+    """What one has the host's firewall refuse is not what the other forwards."""
+    with RunningServer(tmp_path / "data", ("--network", "internet")):
+        arena_with_internet.check_neighbour()
+        with RunningServer(tmp_path / "third", ("--network", "internet")):
+            pass  # it looks whether its packets are forwarded, and would not start

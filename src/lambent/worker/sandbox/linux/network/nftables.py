@@ -68,6 +68,15 @@ def goes_to(interface: str, *, equal: bool = True) -> bytes:
     return _meta(_META_OIFNAME) + _compare(_interface_name(interface), equal=equal)
 
 
+def comes_from_like(prefix: str, *, equal: bool = True) -> bytes:
+    """From an interface whose name begins so."""
+    return _meta(_META_IIFNAME) + _compare(prefix.encode(), equal=equal)
+
+
+def goes_to_like(prefix: str, *, equal: bool = True) -> bytes:
+    return _meta(_META_OIFNAME) + _compare(prefix.encode(), equal=equal)
+
+
 def _header(base: int, offset: int, length: int) -> bytes:
     return _expression("payload", _be32(1, _REGISTER), _be32(2, base), _be32(3, offset), _be32(4, length))
 

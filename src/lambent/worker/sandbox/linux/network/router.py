@@ -200,9 +200,9 @@ class Router:
         rules.rule("forward", nft.goes_to(self.uplink), nft.answers(), nft.verdict(nft.ACCEPT))
         rules.rule("forward", nft.goes_to(self.uplink), nft.verdict(nft.DROP))
         if (_SYSCTL / "ipv4/ip_forward").read_text().strip() == "0":
-            # This host forwards for nobody else, and will not because of us.
-            others = nft.comes_from(self.uplink, equal=False)
-            rules.rule("forward", others, nft.goes_to(self.uplink, equal=False), nft.verdict(nft.DROP))
+            # This host forwards for nobody else but servers like this one, and will not because of us.
+            others = nft.comes_from_like(_PREFIX, equal=False), nft.goes_to_like(_PREFIX, equal=False)
+            rules.rule("forward", *others, nft.verdict(nft.DROP))
         rules.chain("probe", nft.POSTROUTING, 90)
         probe = nft.destination(IPv4Network(_PROBE_TO[0])) + nft.to_port(nft.UDP, _PROBE_TO[1])
         rules.rule("probe", nft.source(router), probe, nft.counter(), nft.verdict(nft.DROP))
