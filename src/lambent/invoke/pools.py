@@ -40,7 +40,7 @@ from lambent.packaging.layers import digests_needed
 
 logger = logging.getLogger(__name__)
 
-_AT_ONCE = 2 * (os.cpu_count() or 1)  # short invocations that may always run at once, of one pool
+_AT_ONCE = (os.cpu_count() or 1) + 1  # short invocations of one pool that may always run at once
 
 HAND_OFF_ATTEMPTS = 3  # environments tried for one invocation before the platform gives up
 

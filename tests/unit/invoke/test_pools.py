@@ -356,7 +356,7 @@ async def test_short_invocations_wait_a_moment_and_long_ones_run_in_parallel() -
     world.pools = Pools(
         world.worker, world._spec, world.clock, idle_timeout_s=600, credentials_margin_s=1200, spare_time=lambda: 0.0
     )
-    at_once = 2 * (os.cpu_count() or 1)
+    at_once = (os.cpu_count() or 1) + 1
     for number in range(at_once):
         world.submit(f"first {number}")
         world.ready(f"e{number + 1}")
