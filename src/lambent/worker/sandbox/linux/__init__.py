@@ -1,9 +1,11 @@
 """The `linux` backend: namespaces, cgroups, seccomp, by system calls from pure Python. Needs root.
 
-Theory of operation. Two kinds of process besides the sandboxes:
+Theory of operation. Three kinds of process besides the sandboxes:
 
 - The *server* (`backend`, `spawner_client`, `sandbox`, `cgroup*`, `probe`, `seccomp`): asyncio, never forks. It makes
   the cgroups and the pipes, asks a spawner for a sandbox, holds a pidfd of each and ends them.
+- The *base* (`base`), and one *zygote* for each program that sandboxes are forked from: small single-threaded processes
+  that are started ahead and forked into spawners.
 - One *spawner* per template (`spawner`, `rootfs`, `enter`, `syscalls`, `wire`): a small single-threaded process that
   builds the template's root file system once in its own mount namespace, as real root, and moves into it. Every
   sandbox is then a `clone3` away: the kernel copies the finished mount tree, and only /proc, /tmp and /dev/shm are
