@@ -110,13 +110,13 @@ def test_payloads_are_base64_unless_told_otherwise(
 
 
 def test_metrics_and_policies(aws: Aws2, server: RunningServer, newest: Callable[[str], str]) -> None:
-    server.deploy("measured", CODE, Runtime=newest("python"))
+    server.deploy("measured-by-cli-2", CODE, Runtime=newest("python"))
     for _ in range(3):
-        server.invoke("measured", {"n": 1})
+        server.invoke("measured-by-cli-2", {"n": 1})
     metric = {
         "Namespace": "AWS/Lambda",
         "MetricName": "Invocations",
-        "Dimensions": [{"Name": "FunctionName", "Value": "measured"}],
+        "Dimensions": [{"Name": "FunctionName", "Value": "measured-by-cli-2"}],
     }
     query = [{"Id": "m", "MetricStat": {"Metric": metric, "Period": 3600, "Stat": "Sum"}}]
     now = int(time.time())
