@@ -2,11 +2,14 @@
 
 from __future__ import annotations
 
+import contextlib
 import functools
 import os
 import re
+import shutil
 import subprocess
 import sys
+import tempfile
 from collections.abc import Callable, Iterator
 from dataclasses import dataclass
 from pathlib import Path
@@ -19,6 +22,8 @@ from lambent.testing.server import RunningServer
 
 _CHECKOUT = Path(__file__).parents[1]
 _INSTALLED = _CHECKOUT / ".runtimes"  # made by scripts/test-runtimes
+
+_NOBODY = 65534
 
 if _INSTALLED.is_dir():
     os.environ.setdefault("LAMBENT_RUNTIMES_DIR", str(_INSTALLED))
@@ -54,6 +59,62 @@ def make_server(tmp_path_factory: pytest.TempPathFactory) -> Iterator[Callable[.
 def server(make_server: Callable[..., RunningServer]) -> RunningServer:
     """A server shared by the tests that leave it as it is."""
     return make_server()
+
+
+@dataclass(frozen=True)
+class OrdinaryUser:
+    """One who sees this project and its dependencies, and an interpreter to run them with. Used by root."""
+
+    id: int
+    python: str
+
+    @staticmethod
+    @contextlib.contextmanager
+    def home() -> Iterator[Path]:
+        """A directory of the user's, where that can get to it."""
+        directory = Path(tempfile.mkdtemp(prefix="rootless-", dir="/var/tmp"))
+        os.chown(directory, _NOBODY, _NOBODY)
+        try:
+            yield directory
+        finally:
+            shutil.rmtree(directory)
+
+    def environ(self, home: Path) -> dict[str, str]:
+        """What Python needs to find this project."""
+        packages = [path for path in sys.path if path.endswith("site-packages")]
+        return {
+            "PATH": "/usr/bin:/bin",
+            "PYTHONPATH": os.pathsep.join([str(_CHECKOUT / "src"), *packages]),
+            "HOME": str(home),
+            "PYTHONDONTWRITEBYTECODE": "1",
+            "LAMBENT_RUNTIMES_DIR": str(home / "runtimes"),
+        }
+
+    def run(self, home: Path, *arguments: str) -> subprocess.CompletedProcess[str]:
+        """Run Python as the user, to its end."""
+        return subprocess.run(
+            ["setpriv", "--reuid", str(self.id), "--regid", str(self.id), "--clear-groups", self.python, *arguments],
+            env=self.environ(home),
+            cwd=home,
+            capture_output=True,
+            text=True,
+            check=False,
+        )
+
+
+@pytest.fixture(scope="session")
+def ordinary_user() -> OrdinaryUser:
+    """If the machine is so that there can be one."""
+    version = f"python3.{sys.version_info.minor}"
+    # Twice: the first start may have been possible because `setpriv` was root until then.
+    imports = "import lambent, pytest_asyncio, uvloop"
+    program = f"import subprocess, sys; subprocess.run([sys.executable, '-c', '{imports}'], check=True)"
+    with OrdinaryUser.home() as home:
+        for python in (sys.executable, shutil.which(version, path="/usr/bin:/usr/local/bin") or version):
+            user = OrdinaryUser(_NOBODY, python)
+            if user.run(home, "-c", program).returncode == 0:
+                return user
+    pytest.skip("an ordinary user can read neither this interpreter nor another of its version, or not this project")
 
 
 @dataclass(frozen=True)

@@ -55,7 +55,8 @@ class Invoked:
 
 @dataclass
 class RunningServer:
-    """A server process on `data_dir`. `arguments` are further ones of `lambent serve`, `environ` further variables.
+    """A server process on `data_dir`. `arguments` are further ones of `lambent serve`, `environ` further variables;
+    `python` runs it, as `user` (with the group of the same number, and no other) if there is one: needs root.
 
     The port is chosen at the first start and stays, so that clients go on working over a restart.
     """
@@ -64,6 +65,8 @@ class RunningServer:
     arguments: tuple[str, ...] = ()
     environ: Mapping[str, str] = field(default_factory=dict)
     port: int = 0
+    python: str = sys.executable
+    user: int | None = None
     _process: subprocess.Popen[bytes] | None = None
     _clients: dict[str, Any] = field(default_factory=dict)
     _making_clients: threading.Lock = field(default_factory=threading.Lock)
@@ -95,13 +98,16 @@ class RunningServer:
         self.log.parent.mkdir(parents=True, exist_ok=True)
         with self.log.open("ab") as log:
             before = log.tell()
-            command = [sys.executable, "-m", "lambent.cli.main", "serve", *self.arguments]
+            command = [self.python, "-m", "lambent.cli.main", "serve", *self.arguments]
             self._process = subprocess.Popen(
                 [*command, "--data-dir", str(self.data_dir), "--port", str(self.port)],
                 stdout=log,
                 stderr=log,
                 env={**os.environ, **self.environ},
                 cwd="/",
+                user=self.user,
+                group=self.user,
+                extra_groups=None if self.user is None else [],
             )
         deadline = time.monotonic() + START_TIMEOUT_S
         while not self._ready(before):

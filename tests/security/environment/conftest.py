@@ -25,10 +25,13 @@ class Isolation:
 
     name: str
     arguments: tuple[str, ...] = ()
-    environ: dict[str, str] = field(default_factory=dict)
+    by_ordinary_user: bool = False
 
 
-ISOLATIONS = (Isolation("root", ("--network", "none")),)
+ISOLATIONS = (
+    Isolation("root", ("--network", "none")),
+    Isolation("rootless", ("--sandbox", "rootless", "--network", "none"), by_ordinary_user=True),
+)
 WITH_INTERNET = Isolation("root-internet", ("--network", "internet"))
 
 
@@ -85,19 +88,48 @@ def _host_addresses() -> list[str]:
         return [str(sock.getsockname()[0])]
 
 
-@pytest.fixture(scope="session", params=ISOLATIONS, ids=lambda isolation: isolation.name)
+def pytest_generate_tests(metafunc: pytest.Metafunc) -> None:
+    if "isolation" in metafunc.fixturenames:
+        metafunc.parametrize("isolation", ISOLATIONS, indirect=True, scope="session", ids=lambda each: each.name)
+
+
+def pytest_collection_modifyitems(items: list[pytest.Item]) -> None:
+    for item in items:
+        if not isinstance(item, pytest.Function) or not hasattr(item, "callspec"):
+            continue
+        marker, isolation = item.get_closest_marker("not_rootless"), item.callspec.params.get("isolation")
+        if marker is not None and isinstance(isolation, Isolation) and isolation.by_ordinary_user:
+            item.add_marker(pytest.mark.skip(reason=f"an ordinary user cannot give it: {marker.args[0]}"))
+
+
+@pytest.fixture(scope="session")
 def isolation(request: pytest.FixtureRequest) -> Isolation:
     chosen: Isolation = request.param
     return chosen
 
 
+def _files_of_the_server(server: RunningServer, directory: Path) -> list[str]:
+    """What its user must keep to itself: keys at home, and everything in the data directory."""
+    keys = [directory / ".ssh" / "id_ed25519", directory / ".aws" / "credentials"]
+    for path in keys:
+        path.parent.mkdir(mode=0o700)
+        path.write_text("a key")
+        for made in (path.parent, path):
+            if server.user is not None:
+                os.chown(made, server.user, server.user)
+    paths = [directory, *keys, server.data_dir, *server.data_dir.rglob("*")]
+    return [str(path) for path in paths][:100]
+
+
 @contextlib.contextmanager
-def open_arena(isolation: Isolation, directory: Path) -> Iterator[Arena]:
-    """Afterwards nothing of the server is on the host."""
+def open_arena(isolation: Isolation, directory: Path, user: Any = None) -> Iterator[Arena]:
+    """Afterwards nothing of the server is on the host. `user`: the one who runs it, if not this one."""
     (directory / "secret").write_text("secret of the host")
     (directory / "secret").chmod(0o644)
     package = zip_directory(_CODE)
-    server = RunningServer(directory / "data", isolation.arguments, isolation.environ)
+    server = RunningServer(directory / "data", isolation.arguments)
+    if user is not None:
+        server.environ, server.python, server.user = user.environ(directory), user.python, user.id
     abstract = socket.socket(socket.AF_UNIX)
     name = f"lambent-host-{os.getpid()}-{directory.name}"
     with abstract, socket.create_server(("127.0.0.1", 0)) as listener:
@@ -117,9 +149,10 @@ def open_arena(isolation: Isolation, directory: Path) -> Iterator[Arena]:
                 "host_port": listener.getsockname()[1],
                 "host_addresses": _host_addresses(),
                 "server_port": server.port,
+                "server_files": _files_of_the_server(server, directory),
                 "abstract": name,
                 "shm_key": 0x6C616D63,
-                "sleep_s": str(300_000_000 + os.getpid()),
+                "sleep_s": str(300_000_000 + os.getpid() * 2 + isolation.by_ordinary_user),
             }
             yield arena
             arena.check_neighbour()
@@ -129,10 +162,14 @@ def open_arena(isolation: Isolation, directory: Path) -> Iterator[Arena]:
 
 
 @pytest.fixture(scope="session")
-def arena(isolation: Isolation, tmp_path_factory: pytest.TempPathFactory) -> Iterator[Arena]:
+def arena(
+    isolation: Isolation, tmp_path_factory: pytest.TempPathFactory, request: pytest.FixtureRequest
+) -> Iterator[Arena]:
     """Functions without a network."""
-    with open_arena(isolation, tmp_path_factory.mktemp("arena")) as arena:
-        yield arena
+    with contextlib.ExitStack() as stack:
+        user = request.getfixturevalue("ordinary_user") if isolation.by_ordinary_user else None
+        directory = tmp_path_factory.mktemp("arena") if user is None else stack.enter_context(user.home())
+        yield stack.enter_context(open_arena(isolation, directory, user))
 
 
 @pytest.fixture(scope="module")

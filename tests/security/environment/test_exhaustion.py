@@ -11,6 +11,9 @@ import pytest
 
 pytestmark = [pytest.mark.root, pytest.mark.alone]
 
+_LIMITS = pytest.mark.not_rootless("limits on memory and processor time, without a cgroup that was delegated")
+_COUNTED = pytest.mark.not_rootless("a user of its own for each sandbox, for whom the kernel counts")
+
 # name: (fewest, most, what ends it)
 BOMBS: dict[str, tuple[int, int, set[str]]] = {
     "descriptors": (900, 1024, {"EMFILE"}),
@@ -50,6 +53,7 @@ def test_tmp_ends_at_its_size(bombs: dict[str, Any]) -> None:
     assert 0 < count * 16 <= 512
 
 
+@_LIMITS
 @pytest.mark.parametrize("name", ["memory", "memory_without_a_process"])
 def test_memory_bomb_ends_its_environment(arena: Any, name: str) -> None:
     invoked = arena.attack(arena.deploy("eater", MemorySize=256), "exhaustion", name)
@@ -58,6 +62,7 @@ def test_memory_bomb_ends_its_environment(arena: Any, name: str) -> None:
     arena.check_neighbour()
 
 
+@_LIMITS
 def test_memory_bomb_of_a_child(arena: Any) -> None:
     """Whether the kernel takes the child alone or all together differs with the version of cgroups."""
     invoked = arena.attack(arena.deploy("eater", MemorySize=256), "exhaustion", "memory_of_a_child")
@@ -65,6 +70,7 @@ def test_memory_bomb_of_a_child(arena: Any) -> None:
     arena.check_neighbour()
 
 
+@_LIMITS
 def test_processor_time_is_a_share(arena: Any) -> None:
     """A quarter of a processor, however many processes want it."""
     invoked = arena.attack(arena.deploy("burner", MemorySize=442), "exhaustion", "processor")
@@ -72,6 +78,7 @@ def test_processor_time_is_a_share(arena: Any) -> None:
     arena.check_neighbour()
 
 
+@_COUNTED
 def test_kernel_objects_of_one_are_not_those_of_others(arena: Any) -> None:
     arena.deploy("hoarder", MemorySize=512)
     results: list[Any] = []
@@ -94,6 +101,7 @@ def test_kernel_objects_of_one_are_not_those_of_others(arena: Any) -> None:
     arena.check_neighbour()
 
 
+@_COUNTED
 def test_the_host_keeps_what_functions_use_up(arena: Any, host_inotify: Callable[[], int]) -> None:
     attack = threading.Thread(target=lambda: arena.attack("hoarder", "exhaustion", "kernel_objects", hold_s=1.0))
     arena.deploy("hoarder", MemorySize=512)

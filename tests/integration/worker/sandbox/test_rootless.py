@@ -3,14 +3,11 @@
 from __future__ import annotations
 
 import functools
-import os
-import shutil
 import subprocess
-import sys
-import tempfile
 from collections.abc import Callable, Iterator
 from dataclasses import replace
 from pathlib import Path
+from typing import Any
 
 import pytest
 
@@ -19,7 +16,6 @@ from lambent.worker.sandbox.linux.probe import judge, look
 pytestmark = [pytest.mark.root, pytest.mark.alone]
 
 Run = Callable[..., "subprocess.CompletedProcess[str]"]
-USER = "65534"
 HERE = Path(__file__).parent
 REPOSITORY = HERE.parents[3]
 SERVER = """
@@ -69,42 +65,16 @@ asyncio.run(main())
 
 
 @pytest.fixture
-def home() -> Iterator[Path]:
+def home(ordinary_user: Any) -> Iterator[Path]:
     """A directory of the user's, where that can get to it."""
-    directory = Path(tempfile.mkdtemp(prefix="rootless-", dir="/var/tmp"))
-    os.chown(directory, int(USER), int(USER))
-    yield directory
-    shutil.rmtree(directory)
+    with ordinary_user.home() as directory:
+        yield directory
 
 
 @pytest.fixture
-def run(home: Path) -> Run:
-    """Run Python as the user, who sees this project and its dependencies, if the machine is so that one can."""
-    packages = [path for path in sys.path if path.endswith("site-packages")]
-    environ = {
-        "PATH": "/usr/bin:/bin",
-        "PYTHONPATH": os.pathsep.join([str(REPOSITORY / "src"), *packages]),
-        "HOME": str(home),
-        "PYTHONDONTWRITEBYTECODE": "1",
-    }
-    user = ["setpriv", "--reuid", USER, "--regid", USER, "--clear-groups"]
-
-    def try_to(python: str, *arguments: str) -> subprocess.CompletedProcess[str]:
-        return subprocess.run(
-            [*user, python, *arguments], env=environ, cwd=home, capture_output=True, text=True, check=False
-        )
-
-    version = f"python3.{sys.version_info.minor}"
-    candidates = (sys.executable, shutil.which(version, path="/usr/bin:/usr/local/bin") or version)
-    # Twice: the first start may have been possible because `setpriv` was root until then.
-    imports = "import lambent, pytest_asyncio, uvloop"
-    program = f"import subprocess, sys; subprocess.run([sys.executable, '-c', '{imports}'], check=True)"
-    python = next((python for python in candidates if try_to(python, "-c", program).returncode == 0), None)
-    if python is None:
-        pytest.skip(
-            "an ordinary user can read neither this interpreter nor another of its version, or not this project"
-        )
-    return functools.partial(try_to, python)
+def run(ordinary_user: Any, home: Path) -> Run:
+    """Run Python as the user, who sees this project and its dependencies."""
+    return functools.partial(ordinary_user.run, home)
 
 
 def test_the_contract(run: Run, home: Path) -> None:

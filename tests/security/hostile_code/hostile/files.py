@@ -4,6 +4,7 @@ from __future__ import annotations
 
 import ctypes
 import glob
+import mmap
 import os
 import shutil
 import subprocess
@@ -95,6 +96,14 @@ def code_by_open_directory(event: dict[str, Any]) -> Any:
 @attempt
 def descriptors_inherited(event: dict[str, Any]) -> Any:
     return sorted({link.split(":")[0] if not link.startswith("/proc/") else "own" for link in INHERITED} - {"own"})
+
+
+@attempt
+def descriptors_of_init(event: dict[str, Any]) -> Any:
+    """Wherever they can be listed or guessed."""
+    paths = [f"/proc/1/{where}/{number}" for where in ("fd", "task/1/fd") for number in range(64)]
+    ways = (os.readlink, os.stat, lambda path: os.open(path, os.O_PATH), lambda path: os.open(path, os.O_RDWR))
+    return sorted({str(outcome(lambda way=way, path=path: way(path))) for path in paths for way in ways})  # type: ignore[misc]
 
 
 @attempt
@@ -243,6 +252,48 @@ def attributes_of_code(event: dict[str, Any]) -> Any:
 def lease_on_a_library(event: dict[str, Any]) -> Any:
     """A lease would make others wait who write."""
     return call(72, 25, os.open("/usr/bin/env", 0), 1024, 0)
+
+
+@attempt
+def lease_on_code(event: dict[str, Any]) -> Any:
+    """Only the owner of a file gets one: who runs the server, if that is who we are outside."""
+    paths = (
+        "/var/task/hostile/kernel.py",
+        os.path.realpath("/proc/self/exe"),
+        os.__file__,
+        os.path.realpath("/bin/sh"),
+    )
+    kinds = (0, 1)  # against writers, against everybody
+    return [call(72, 25, os.open(path, 0), 1024, kind) for path in paths for kind in kinds]
+
+
+@attempt
+def open_code_again(event: dict[str, Any]) -> Any:
+    """By its descriptor, with more rights."""
+    return os.open(f"/proc/self/fd/{os.open('/var/task/hostile/kernel.py', 0)}", os.O_RDWR)
+
+
+@attempt
+def map_code_to_write(event: dict[str, Any]) -> Any:
+    return mmap.mmap(os.open("/var/task/hostile/kernel.py", 0), 0, mmap.MAP_SHARED, mmap.PROT_READ | mmap.PROT_WRITE)
+
+
+@attempt
+def times_of_code(event: dict[str, Any]) -> Any:
+    return os.utime("/var/task/hostile/kernel.py", (0, 0))
+
+
+@attempt
+def extended_attribute_of_code(event: dict[str, Any]) -> Any:
+    return os.setxattr("/var/task/hostile/kernel.py", "user.mine", b"1")
+
+
+@attempt
+def files_of_the_server(event: dict[str, Any]) -> Any:
+    """Of the user who runs it: keys, the data directory; by every name of the root."""
+    roots = ("", "/proc/self/root", "/proc/1/root", "/proc/self/cwd/../..", "/tmp/../..", "/dev/fd/../../../..")
+    paths = [root + path for path in event["server_files"] for root in roots]
+    return sorted({str(outcome(lambda path=path: _look(path))) for path in paths})  # type: ignore[misc]
 
 
 @attempt

@@ -83,6 +83,7 @@ def handler(event: dict[str, Any], context: Any) -> dict[str, Any]:
         "visitors": len(_connections),
         "processes": sorted(pid for pid in os.listdir("/proc") if pid.isdigit()),
         "system_v": [libc.shmget(0x6C616D62, 4096, 0) == _shared, libc.msgget(0x6C616D62, 0) == _queue],
+        "priorities": [os.getpriority(os.PRIO_PROCESS, 0), call(252, 31, 1, 0)],
         "stopped": "T" in open("/proc/self/stat").read().rsplit(")", 1)[1].split()[0],
     }
     if event.get("kernel_objects"):

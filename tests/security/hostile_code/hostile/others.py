@@ -231,5 +231,28 @@ def asynchronous_signals_to_others(event: dict[str, Any]) -> Any:
 
 
 @attempt
+def priority_of_everybody(event: dict[str, Any]) -> Any:
+    """Of all processes of our user, and of init's group: whether it worked the neighbour says."""
+    return [call(141, 140, kind, 0, 1) for kind in (1, 2)]
+
+
+@attempt
+def disk_priority_of_everybody(event: dict[str, Any]) -> Any:
+    return call(251, 30, 3, os.getuid(), 3 << 13)
+
+
+@attempt
+def every_process_number(event: dict[str, Any]) -> Any:
+    """Those that can be signalled and are none of ours."""
+    own = {int(name) for pid in os.listdir("/proc") if pid.isdigit() for name in os.listdir(f"/proc/{pid}/task")}
+    return [pid for pid in range(1, 40_000) if pid not in own and outcome(lambda pid=pid: os.kill(pid, 0)) != "ESRCH"]  # type: ignore[misc]
+
+
+@attempt
+def further_groups(event: dict[str, Any]) -> Any:
+    return os.getgroups()
+
+
+@attempt
 def parent_death_signal(event: dict[str, Any]) -> Any:
     return libc.prctl(1, 0, 0, 0, 0)

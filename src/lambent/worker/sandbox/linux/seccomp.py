@@ -5,8 +5,9 @@ Everything else fails with EPERM. Calls newer than the list fail with ENOSYS, so
 ones; so does clone3, whose flags a filter cannot read (they are in memory): libc then uses clone, whose it can.
 Stricter than Docker: no ptrace and process_vm_*, no socket families but AF_UNIX, AF_INET, AF_INET6 and AF_NETLINK
 (AF_VSOCK would reach the hypervisor from any network namespace), no typing into terminals by ioctl, no asynchronous I/O
-of the old kind (its contexts are counted for the whole host, and few), no pipes larger than they come (the server reads
-what is in one at once). The limit on core dumps stays as it is; setting it does nothing, and nor does `sync`, which
+of the old kind (its contexts are counted for the whole host, and few), no leases on files (an ordinary user's sandboxes
+own their code, and could hold up whoever opens it), no pipes larger than they come (the server reads what is in one at
+once). The limit on core dumps stays as it is; setting it does nothing, and nor does `sync`, which
 would have the host write all its disks. Knows no I/O.
 """
 
@@ -41,6 +42,7 @@ _TERMINAL_INJECTION = (0x5412, 0x541C)  # TIOCSTI, TIOCLINUX
 _PERSONALITIES = (0x0, 0x8, 0x20000, 0x20008, 0xFFFFFFFF)
 
 _RLIMIT_CORE = 4
+_F_SETLEASE = 1024
 _F_SETPIPE_SZ = 1031
 
 _Instruction = tuple[int, int, int, int]  # code, jump if true, jump if false, operand
@@ -81,7 +83,7 @@ def _conditional() -> dict[str, list[_Instruction]]:
             (_RETURN, 0, 0, _ALLOW),
         ],
         "clone3": [(_RETURN, 0, 0, _UNKNOWN)],
-        "fcntl": _by_argument(1, (_F_SETPIPE_SZ,), found=_REFUSE, other=_ALLOW),
+        "fcntl": _by_argument(1, (_F_SETLEASE, _F_SETPIPE_SZ), found=_REFUSE, other=_ALLOW),
         "ioctl": _by_argument(1, _TERMINAL_INJECTION, found=_REFUSE, other=_ALLOW),
         "personality": _by_argument(0, _PERSONALITIES, found=_ALLOW, other=_REFUSE),
         "prlimit64": [
