@@ -28,14 +28,30 @@ class Shelf:
         self._ready: deque[int] = deque()
         self._timer: asyncio.TimerHandle | None = None
         self._filling: asyncio.Task[None] | None = None
+        self._making: set[asyncio.Future[int]] = set()
         self._closed = False
 
     async def take(self) -> int:
         """One of those that are ready, or a new one. Raises `OSError`."""
-        taken = self._ready.popleft() if self._ready else await self._make()
+        taken = self._ready.popleft() if self._ready else await self._made()
         if self._timer is None and not self._closed:
             self._timer = asyncio.get_running_loop().call_later(_REFILL_AFTER_S, self.refill)
         return taken
+
+    async def _made(self) -> int:
+        """A new one. It is made to the end whoever waits: given up by its taker, it is the next one's."""
+        making = asyncio.ensure_future(self._make())
+        self._making.add(making)
+        making.add_done_callback(self._making.discard)
+        try:
+            return await asyncio.shield(making)
+        except asyncio.CancelledError:
+            making.add_done_callback(self._keep)
+            raise
+
+    def _keep(self, making: asyncio.Future[int]) -> None:
+        if not making.cancelled() and making.exception() is None:
+            self._ready.append(making.result())
 
     def refill(self) -> None:
         """Begin to make what is missing."""
@@ -51,6 +67,8 @@ class Shelf:
             self._timer.cancel()
         if self._filling is not None:
             await asyncio.wait([self._filling])
+        while self._making:
+            await asyncio.wait(self._making)
         while self._ready:
             await self._discard(self._ready.popleft())
 
