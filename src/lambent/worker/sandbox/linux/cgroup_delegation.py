@@ -4,11 +4,12 @@ Documentation/admin-guide/cgroup-v2.rst).
 v2 gives controllers only to children of cgroups that have no processes of their own, the root of the host excepted.
 What is tried, in this order:
 
-1. the server's own cgroup, if it can have controllers as it is
+1. the server's own cgroup, if it has all that is wanted and can give it as it is
 2. the same, after moving its processes into a leaf: if the server is alone in it (a service), or if it is all that is
    to be seen of the hierarchy (a container)
 3. the root of the hierarchy, as container runtimes do: for servers that share their cgroup with others' processes, for
-   example the shell they were started from
+   example the shell they were started from; and for those whose own cgroup lacks a controller that the root has
+4. the server's own cgroup with what it has, if it lacks some and the root is not to be had
 """
 
 from __future__ import annotations
@@ -19,7 +20,7 @@ import logging
 import os
 from pathlib import Path
 
-from lambent.worker.sandbox.linux.cgroup_hierarchies import WANTED, Hierarchy
+from lambent.worker.sandbox.linux.cgroup_hierarchies import WANTED, Hierarchy, controllers
 
 logger = logging.getLogger(__name__)
 
@@ -32,19 +33,27 @@ def enable_controllers(hierarchy: Hierarchy) -> tuple[Path, frozenset[str]]:
     wanted = hierarchy.uses & WANTED
     if hierarchy.version == 1 or not wanted:
         return hierarchy.own, hierarchy.uses
-    if give_controllers(hierarchy.own, wanted):
-        return hierarchy.own, hierarchy.uses
-    if _move_to_leaf(hierarchy) and give_controllers(hierarchy.own, wanted):
+    offered = wanted & controllers(hierarchy.own)
+    if offered == wanted and _give_below_own(hierarchy, wanted):
         return hierarchy.own, hierarchy.uses
     if give_controllers(hierarchy.mount_point, wanted):
         return hierarchy.mount_point, hierarchy.uses
+    if offered and offered != wanted and _give_below_own(hierarchy, offered):
+        logger.warning("%s lacks %s", hierarchy.own, ", ".join(sorted(wanted - offered)))
+        return hierarchy.own, offered | {"freezer"}
     logger.warning("cgroup controllers not to be had: no limits from %s", hierarchy.own)
     return hierarchy.own, frozenset({"freezer"})
 
 
-def give_controllers(directory: Path, controllers: frozenset[str]) -> bool:
+def _give_below_own(hierarchy: Hierarchy, names: frozenset[str]) -> bool:
+    return give_controllers(hierarchy.own, names) or (
+        _move_to_leaf(hierarchy) and give_controllers(hierarchy.own, names)
+    )
+
+
+def give_controllers(directory: Path, names: frozenset[str]) -> bool:
     """To the children of `directory`; whether that was possible."""
-    content = " ".join(f"+{name}" for name in sorted(controllers & WANTED))
+    content = " ".join(f"+{name}" for name in sorted(names & WANTED))
     if not content:
         return True
     try:

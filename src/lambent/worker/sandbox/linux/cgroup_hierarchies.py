@@ -1,9 +1,10 @@
 """What cgroup hierarchies this host has, read from /proc/self/mountinfo and /proc/self/cgroup (cgroups(7)). Decides on
-texts; the only file it reads itself is a v2 directory's `cgroup.controllers`.
+texts; the only files it reads itself are `cgroup.controllers` of v2 directories.
 """
 
 from __future__ import annotations
 
+import os
 import re
 from collections.abc import Mapping, Sequence
 from dataclasses import dataclass
@@ -38,7 +39,7 @@ def find_hierarchies(mountinfo: str, membership: str) -> tuple[Hierarchy, ...]:
             continue
         own = mount_point / _below(root, path)
         if version == 2:
-            names = (_controllers(own) & WANTED) | {"freezer"}
+            names = ((controllers(own) | _to_be_taken(mount_point)) & WANTED) | {"freezer"}
         hierarchies.append(Hierarchy(version, mount_point, own, names))
     has_v2 = any(h.version == 2 for h in hierarchies)
     return tuple(_each_once([h for h in hierarchies if h.version == 2 or h.uses - ({"freezer"} if has_v2 else set())]))
@@ -90,8 +91,16 @@ def _below(root: str, path: str) -> str:
     return path.lstrip("/")
 
 
-def _controllers(directory: Path) -> frozenset[str]:
+def controllers(directory: Path) -> frozenset[str]:
+    """Those that a v2 cgroup has, and could give to its children."""
     try:
         return frozenset((directory / "cgroup.controllers").read_text().split())
     except OSError:
         return frozenset()
+
+
+def _to_be_taken(mount_point: Path) -> frozenset[str]:
+    """Those of the top of the hierarchy, for who may write there: below it, systemd gives only what some unit asked
+    for, which is seldom the CPU controller."""
+    may = os.access(mount_point / "cgroup.subtree_control", os.W_OK)
+    return controllers(mount_point) if may else frozenset()

@@ -79,3 +79,14 @@ def test_no_cgroups() -> None:
 def test_a_hierarchy_mounted_twice_is_used_once() -> None:
     twice = V1 + "50 25 0:28 / /elsewhere/memory rw shared:13 - cgroup cgroup rw,memory\n"
     assert by_use(twice, V1_MEMBERSHIP)["memory"] == (1, "/sys/fs/cgroup/memory/user.slice/session-1.scope")
+
+
+def test_v2_controllers_of_the_root_count_for_who_may_take_them(tmp_path: Path) -> None:
+    own = tmp_path / "session.scope"
+    own.mkdir()
+    (own / "cgroup.controllers").write_text("memory pids\n")
+    (tmp_path / "cgroup.controllers").write_text("cpuset cpu io memory pids\n")
+    mountinfo = f"40 30 0:28 / {tmp_path} rw - cgroup2 cgroup2 rw\n"
+    assert set(by_use(mountinfo, "0::/session.scope\n")) == {"memory", "pids", "freezer"}
+    (tmp_path / "cgroup.subtree_control").touch()
+    assert set(by_use(mountinfo, "0::/session.scope\n")) == {"cpu", "memory", "pids", "freezer"}

@@ -42,6 +42,7 @@ class V2Tree:
     def populate(self, path: Path) -> None:
         for name in self.FILES:
             (path / name).touch()
+        (path / "cgroup.controllers").write_text("cpuset cpu io memory pids\n")
         (path / "memory.peak").write_text("7000000\n")
         (path / "memory.current").write_text("5000000\n")
         (path / "memory.events").write_text("low 0\nhigh 0\nmax 3\noom 1\noom_kill 2\noom_group_kill 0\n")
@@ -52,6 +53,7 @@ def root(tmp_path: Path) -> Path:
     root = tmp_path / "cgroup"
     root.mkdir()
     (root / "cgroup.subtree_control").touch()
+    (root / "cgroup.controllers").write_text("cpuset cpu io memory pids\n")
     return root
 
 
@@ -201,6 +203,31 @@ def test_v2_sharing_its_cgroup_it_goes_below_the_root(
     cgroups.claim(noted_in=tmp_path / "noted")
     assert cgroups.bases == (root,)
     assert not (own / "lambent-server").exists()
+
+
+def test_v2_with_a_controller_missing_in_its_cgroup_it_goes_below_the_root(
+    root: Path, tree: V2Tree, tmp_path: Path
+) -> None:
+    """As systemd leaves it: sessions and services have memory and pids, and no cpu unless some unit asks for it."""
+    own = root / "session.scope"
+    own.mkdir()
+    (own / "cgroup.controllers").write_text("memory pids\n")
+    cgroups = v2(root, own)
+    cgroups.claim(noted_in=tmp_path / "noted")
+    assert (cgroups.bases, cgroups.uses) == ((root,), ALL)
+
+
+def test_v2_with_a_controller_missing_and_no_right_to_the_root_it_has_what_its_cgroup_has(
+    root: Path, tree: V2Tree, tmp_path: Path, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    own = root / "user.scope"
+    own.mkdir()
+    (own / "cgroup.controllers").write_text("memory pids\n")
+    refuse_writing(monkeypatch, root / "cgroup.subtree_control")
+    cgroups = v2(root, own)
+    cgroups.claim(noted_in=tmp_path / "noted")
+    assert (cgroups.bases, cgroups.uses) == ((own,), ALL - {"cpu"})
+    assert (own / "cgroup.subtree_control").read_text() == "+memory +pids"
 
 
 def test_v2_in_a_container_everything_that_is_to_be_seen_moves_into_a_leaf_and_back(
