@@ -4,6 +4,7 @@ from __future__ import annotations
 
 import asyncio
 import contextlib
+import logging
 from collections.abc import Mapping
 from typing import Any
 
@@ -31,6 +32,8 @@ from lambent.worker.runtimes.catalog import RuntimeCatalog
 from lambent.worker.sandbox.api import BackendReport, SandboxBackend
 
 RUNTIMES_INTERVAL_S = 1.0
+
+logger = logging.getLogger(__name__)
 
 
 class StartError(Exception):
@@ -171,7 +174,11 @@ class App:
             await self._look_for_runtimes()
 
     async def _look_for_runtimes(self) -> None:
-        found = await asyncio.to_thread(self._catalog.installed)
+        try:
+            found = await asyncio.to_thread(self._catalog.installed)
+        except OSError as error:  # a full disk, a directory of somebody else's: it may be otherwise when asked again
+            logger.warning("cannot look for runtimes: %s", error)
+            found = []
         self._runtimes = [runtime.identifier for runtime in found]
         self._runtimes_found.set()
 

@@ -50,15 +50,21 @@ async def _serve(config: Config) -> int:
     app = await App.start(config, os.environ)
     try:
         _announce(app)
-        names = await app.runtimes()
-        print(f"runtimes   {', '.join(names) or 'none found: see `lambent runtimes`'}", flush=True)
-        await app.preloaded()
-        _settle_memory()
-        await stop.wait()
+        async with asyncio.TaskGroup() as tasks:
+            settling = tasks.create_task(_settle(app), name="settle")
+            await stop.wait()
+            settling.cancel()  # perhaps runtimes are still being looked for
         print("stopping", flush=True)
     finally:
         await app.stop()
     return 0
+
+
+async def _settle(app: App) -> None:
+    names = await app.runtimes()
+    print(f"runtimes   {', '.join(names) or 'none found: see `lambent runtimes`'}", flush=True)
+    await app.preloaded()
+    _settle_memory()
 
 
 def _settle_memory() -> None:

@@ -81,8 +81,9 @@ class Footprint:
 
 
 def _is_of(pid: int, group: str, instance_id: str, directory: Path) -> bool:
-    """By its cgroup, by its user, or, for those that make sandboxes, by what is mounted in their namespace. One
-    that has ended and waits to be reaped is none: it holds nothing; whose child it is, is for `Footprint` to say."""
+    """By its cgroup, by its user, or, for those that make sandboxes and for an ordinary user's sandboxes, by what is
+    mounted in their namespace. One that has ended and waits to be reaped is none: it holds nothing; whose child it is,
+    is for `Footprint` to say."""
     if any(line.startswith("State:\tZ") for line in _lines(Path(f"/proc/{pid}/status"))):
         return False
     if any(group in line for line in _lines(Path(f"/proc/{pid}/cgroup"))):
@@ -92,8 +93,15 @@ def _is_of(pid: int, group: str, instance_id: str, directory: Path) -> bool:
             return True
     except FileNotFoundError:
         return False
-    own = _name(pid) in ("lambent-spawner", "lambent-zygote")
-    return own and any(str(directory) in line for line in _lines(Path(f"/proc/{pid}/mountinfo")))
+    return _is_apart(pid) and any(str(directory) in line for line in _lines(Path(f"/proc/{pid}/mountinfo")))
+
+
+def _is_apart(pid: int) -> bool:
+    """Whether it sees other mounts than we do."""
+    try:
+        return os.readlink(f"/proc/{pid}/ns/mnt") != os.readlink("/proc/self/ns/mnt")  # noqa: PTH115
+    except OSError:
+        return False  # it has just ended
 
 
 def _pids() -> list[int]:
