@@ -21,7 +21,7 @@ from botocore.exceptions import BotoCoreError, ClientError
 
 from lambent.testing.server import RunningServer
 
-pytestmark = [pytest.mark.root, pytest.mark.alone]
+pytestmark = pytest.mark.root
 
 EVENTS = int(os.environ.get("LAMBENT_CRASH_EVENTS", "400"))
 CALLERS = 8

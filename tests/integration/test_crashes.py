@@ -20,7 +20,7 @@ from lambent.store.data_directory import DataDirectory
 from lambent.testing.packages import zip_of
 from lambent.testing.server import ROLE, RunningServer
 
-pytestmark = [pytest.mark.root, pytest.mark.alone]
+pytestmark = pytest.mark.root
 
 
 def descendants(pid: int) -> list[int]:

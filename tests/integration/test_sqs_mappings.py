@@ -216,7 +216,6 @@ def test_a_moved_clock_takes_a_bad_message_to_the_dead_letter_queue(make_server:
     server.stop()
 
 
-@pytest.mark.alone
 def test_groups_stay_in_order_and_nothing_is_lost_over_kill_9(make_server: Callable[..., RunningServer]) -> None:
     server = make_server()
     server.deploy("ordered", {"app.py": HANDLER}, Timeout=2)

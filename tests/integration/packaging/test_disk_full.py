@@ -14,7 +14,7 @@ import pytest
 
 from lambent.packaging.code_store import CodeStorageFullError, CodeStore
 
-pytestmark = [pytest.mark.root, pytest.mark.alone]
+pytestmark = pytest.mark.root
 
 
 @pytest.fixture

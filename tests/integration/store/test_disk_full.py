@@ -12,7 +12,7 @@ import pytest
 from lambent.store.api import FUNCTIONS, ROLES, Put, StoreFullError
 from lambent.store.sqlite import SqliteStore
 
-pytestmark = [pytest.mark.root, pytest.mark.alone]
+pytestmark = pytest.mark.root
 
 
 def _fill(ballast: Path) -> None:
