@@ -45,9 +45,10 @@ class Leftovers:
         for entry in Path("/proc/self/fd").iterdir():
             with contextlib.suppress(FileNotFoundError):
                 descriptors.add(f"{entry.name} {entry.readlink()}")
-        children = {
-            pid for task in Path("/proc/self/task").iterdir() for pid in (task / "children").read_text().split()
-        }
+        children = set[str]()
+        for task in Path("/proc/self/task").iterdir():
+            with contextlib.suppress(FileNotFoundError, ProcessLookupError):  # a thread that has just ended
+                children |= set((task / "children").read_text().split())
         if isinstance(backend, LinuxBackend) and backend._tmp_images is not None:
             # What is on the shelf, or on its way to it, comes and goes by itself.
             passing = (" /", "fscontext]", str(backend._state_dir))
