@@ -74,7 +74,7 @@ async def make_endpoint(
     ]
     services[:] = [service for service in services if service.name not in config.upstream]  # what is forwarded
     reports = _reports(stage, storage, identity, functions, asynchronous)
-    stack.push_async_callback(reports.close)
+    stack.push_async_callback(reports.handler.close)
     development = _development(stage)
     health = Health(describe)
     authoriser = identity.authoriser
@@ -88,7 +88,7 @@ async def make_endpoint(
         authorise=authoriser,
         authorise_forward=authoriser.forward if authoriser is not None else None,
         extra_routes=dict.fromkeys(HEALTH_PATHS, health.handle)
-        | dict.fromkeys(reports.paths, reports.handle)
+        | dict.fromkeys(reports.paths, reports.handler)
         | {download.CODE_PATH: downloads.handler}
         | development,
         scheme="https" if speaks_tls(config) else "http",
@@ -158,8 +158,8 @@ def _development(stage: Stage) -> dict[str, Handler]:
     if not stage.config.dev or not isinstance(stage.clock, MovableClock):
         return {}
     clock = ClockEndpoint(ClockControl(stage.clock, stage.activities))
-    stage.stack.push_async_callback(clock.close)
-    return {CLOCK_PATH: clock.handle}
+    stage.stack.push_async_callback(clock.handler.close)
+    return {CLOCK_PATH: clock.handler}
 
 
 def _server_samples(

@@ -2,9 +2,7 @@
 
 from __future__ import annotations
 
-import asyncio
 import datetime as dt
-import logging
 import math
 from collections.abc import Mapping
 from typing import Any, Final
@@ -12,12 +10,12 @@ from typing import Any, Final
 import orjson
 
 from lambent.aws.local_callers import is_local
+from lambent.aws.own_errors import failed
 from lambent.aws.routing import is_from_foreign_page
+from lambent.http.coroutines import coroutine_handler
 from lambent.http.messages import Exchange, Response
 from lambent.model.errors import ServiceError, access_denied
 from lambent.services.development.clock_control import RUN_MAX_S, ClockControl, Moved, NotIdleError
-
-logger = logging.getLogger(__name__)
 
 CLOCK_PATH: Final = "/_lambent/clock"
 
@@ -33,34 +31,15 @@ _ACTIONS: Final = {
 
 
 class ClockEndpoint:
-    """Answers about the clock, and moves it; `close` gives up moves that go on."""
+    """Answers about the clock, and moves it. `handler` is to be served under CLOCK_PATH, closed after the server."""
 
     def __init__(self, control: ClockControl) -> None:
         self._control = control
-        self._tasks: set[asyncio.Task[None]] = set()
+        self.handler = coroutine_handler(self._answer, failed)
 
-    def handle(self, exchange: Exchange) -> None:
-        """An `http` handler."""
-        task = asyncio.get_running_loop().create_task(self._answer(exchange), name="move the clock")
-        self._tasks.add(task)
-        task.add_done_callback(self._tasks.discard)
-
-    async def close(self) -> None:
-        """End what goes on."""
-        for task in self._tasks:
-            task.cancel()
-        if self._tasks:
-            await asyncio.wait(self._tasks)
-
-    async def _answer(self, exchange: Exchange) -> None:
-        try:
-            response = _json(200, await self._handle(exchange))
-        except ServiceError as error:
-            response = _json(error.status, {"code": error.code, "message": error.message})
-        except Exception:
-            logger.exception("the clock could not be moved")  # the supervision point of these tasks
-            response = _json(500, {"code": "InternalFailure", "message": "The cause is in Lambent's log."})
-        exchange.respond(response)
+    async def _answer(self, exchange: Exchange) -> Response:
+        document = orjson.dumps(await self._handle(exchange))
+        return Response(200, (("Content-Type", "application/json"),), document)
 
     async def _handle(self, exchange: Exchange) -> dict[str, Any]:
         request = exchange.request
@@ -132,7 +111,3 @@ def _bad(text: str) -> ServiceError:
 
 def _text(moment: float) -> str:
     return dt.datetime.fromtimestamp(moment, dt.UTC).isoformat(timespec="milliseconds").replace("+00:00", "Z")
-
-
-def _json(status: int, document: Mapping[str, Any]) -> Response:
-    return Response(status, (("Content-Type", "application/json"),), orjson.dumps(document))

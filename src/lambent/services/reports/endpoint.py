@@ -8,21 +8,17 @@ what reads metrics and bills on AWS.
 
 from __future__ import annotations
 
-import asyncio
-import logging
 from collections.abc import Awaitable, Callable, Mapping
 from dataclasses import dataclass
 
-import orjson
-
 from lambent.aws.local_callers import is_local
+from lambent.aws.own_errors import failed
 from lambent.aws.routing import is_from_foreign_page, signing_scope
+from lambent.http.coroutines import coroutine_handler
 from lambent.http.messages import Exchange, Request, Response
 from lambent.iam.authentication import Authenticate, Caller
 from lambent.iam.refusals import WireFamily
 from lambent.model.errors import ServiceError, access_denied
-
-logger = logging.getLogger(__name__)
 
 Make = Callable[[Request, Caller], Awaitable[Response]]
 """Makes a report. Raises ServiceError."""
@@ -41,7 +37,7 @@ class Report:
 
 
 class Reports:
-    """Handlers by path; `close` waits for those that are being made."""
+    """Reports by path. `handler` is to be served under each of them, and closed after the server."""
 
     def __init__(
         self,
@@ -55,35 +51,12 @@ class Reports:
         self._authenticate = authenticate
         self._authorise = authorise
         self._local_caller = local_caller
-        self._tasks: set[asyncio.Task[None]] = set()
+        self.handler = coroutine_handler(self._report, failed)
 
     @property
     def paths(self) -> tuple[str, ...]:
         """What it answers."""
         return tuple(self._reports)
-
-    def handle(self, exchange: Exchange) -> None:
-        """An `http` handler."""
-        task = asyncio.get_running_loop().create_task(self._answer(exchange))
-        self._tasks.add(task)
-        task.add_done_callback(self._tasks.discard)
-
-    async def close(self) -> None:
-        """Give up what is being made."""
-        for task in self._tasks:
-            task.cancel()
-        if self._tasks:
-            await asyncio.wait(self._tasks)
-
-    async def _answer(self, exchange: Exchange) -> None:
-        try:
-            response = await self._report(exchange)
-        except ServiceError as error:
-            response = _error(error)
-        except Exception:
-            logger.exception("a report could not be made")  # the supervision point of these tasks
-            response = _error(ServiceError("InternalFailure", "The cause is in Lambent's log.", status=500))
-        exchange.respond(response)
 
     async def _report(self, exchange: Exchange) -> Response:
         request = exchange.request
@@ -100,8 +73,3 @@ class Reports:
         if self._authorise is not None:
             await self._authorise(request, report.service, caller)
         return await report.make(request, caller)
-
-
-def _error(error: ServiceError) -> Response:
-    body = orjson.dumps({"code": error.code, "message": error.message})
-    return Response(error.status, (("Content-Type", "application/json"),), body)
