@@ -15,8 +15,7 @@ from typing import Final
 from lambent.model.arn import FunctionId, FunctionReference
 from lambent.model.clock import Clock
 from lambent.observability.metrics.database import PointKey
-from lambent.observability.metrics.identity import Dimensions, MetricId, dimensions_of
-from lambent.observability.metrics.invocations import NAMESPACE
+from lambent.observability.metrics.lambda_points import add_point, dimension_sets
 from lambent.observability.metrics.statistics import StatisticSet
 from lambent.observability.metrics.store import Batch
 
@@ -88,34 +87,11 @@ def _points(tallies: Mapping[TallyKey, Tally]) -> dict[PointKey, StatisticSet]:
         ages = StatisticSet()
         for age_ms, count in tally.ages.items():
             ages.add(float(age_ms), count)
-        for dimensions in _dimension_sets(function, qualifier):
+        for dimensions in dimension_sets(function, qualifier):
             for name, count in tally.counts.items():
                 values = StatisticSet()
                 values.add(1.0, count)
-                _add(points, function, name, "Count", dimensions, minute, values)
+                add_point(points, function, name, "Count", dimensions, minute, values)
             if tally.ages:
-                _add(points, function, AGE, "Milliseconds", dimensions, minute, ages)
+                add_point(points, function, AGE, "Milliseconds", dimensions, minute, ages)
     return points
-
-
-def _dimension_sets(function: FunctionId, qualifier: str | None) -> list[Dimensions]:
-    name = function.name
-    resource = name if qualifier is None else f"{name}:{qualifier}"
-    return [
-        (),
-        dimensions_of([("FunctionName", name)]),
-        dimensions_of([("FunctionName", name), ("Resource", resource)]),
-    ]
-
-
-def _add(
-    points: dict[PointKey, StatisticSet],
-    function: FunctionId,
-    name: str,
-    unit: str,
-    dimensions: Dimensions,
-    minute: int,
-    values: StatisticSet,
-) -> None:
-    key = (MetricId(function.account, function.region, NAMESPACE, name, dimensions), unit, minute * 60, False)
-    points.setdefault(key, StatisticSet()).merge(values)

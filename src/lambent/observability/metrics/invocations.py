@@ -22,12 +22,12 @@ from lambent.model.clock import Clock
 from lambent.model.execution import Completed
 from lambent.model.function import FunctionVersion
 from lambent.observability.metrics.database import DAY_S, PointKey, Usage, UsageKey, make_way
-from lambent.observability.metrics.identity import Dimensions, MetricId, dimensions_of
+from lambent.observability.metrics.identity import Dimensions, dimensions_of
+from lambent.observability.metrics.lambda_points import add_point, dimension_sets, resource_of
 from lambent.observability.metrics.sketch import PER_LOG, ZERO, Buckets, merge
 from lambent.observability.metrics.statistics import StatisticSet
 from lambent.observability.metrics.store import Batch
 
-NAMESPACE: Final = "AWS/Lambda"
 FREE_STORAGE_MB: Final = 512
 
 Distribution = dict[int, int]
@@ -236,9 +236,9 @@ def _batch(
             for name, unit, values in _invocation_metrics(tally):
                 if name == "ConcurrentExecutions" and len(dimensions) != 1:
                     continue  # counted by function; and by account, below
-                _add(points, function, name, unit, dimensions, began, values)
+                add_point(points, function, name, unit, dimensions, began, values)
         for name, seen in _account_metrics(tally, reserved[function.account, function.region]):
-            _add(points, function, name, "Count", (), began, _values(seen))
+            add_point(points, function, name, "Count", (), began, _values(seen))
         _bill(usage, tally, began)
     for function, count, in_account, unreserved in samples:
         of_function = dimensions_of([("FunctionName", function.name)])
@@ -249,20 +249,18 @@ def _batch(
             ("UnreservedConcurrentExecutions", (), unreserved),
             ("ClaimedAccountConcurrency", (), claimed),
         ):
-            _add(points, function, name, "Count", dimensions, minute, _values({number: 1}))
+            add_point(points, function, name, "Count", dimensions, minute, _values({number: 1}))
     return points, usage
 
 
 def _dimension_sets(tally: Tally) -> Iterator[Dimensions]:
     """The function; what was named; of an alias, the version that ran; and everything."""
-    name, qualifier = tally.version.function.name, tally.qualifier
-    resource = name if qualifier is None else f"{name}:{qualifier}"
-    yield ()
-    yield dimensions_of([("FunctionName", name)])
-    yield dimensions_of([("FunctionName", name), ("Resource", resource)])
+    function, qualifier = tally.version.function, tally.qualifier
+    yield from dimension_sets(function, qualifier)
     if qualifier is not None and is_alias_name(qualifier):
         version = ("ExecutedVersion", tally.version.version)
-        yield dimensions_of([version, ("FunctionName", name), ("Resource", resource)])
+        resource = ("Resource", resource_of(function, qualifier))
+        yield dimensions_of([version, ("FunctionName", function.name), resource])
 
 
 def _invocation_metrics(tally: Tally) -> Iterator[tuple[str, str, StatisticSet]]:
@@ -300,19 +298,6 @@ def _values(seen: Mapping[int, int], unit: int = 1) -> StatisticSet:
         if count:
             values.add(number / unit, count)
     return values
-
-
-def _add(
-    points: dict[PointKey, StatisticSet],
-    function: FunctionId,
-    name: str,
-    unit: str,
-    dimensions: Dimensions,
-    minute: int,
-    values: StatisticSet,
-) -> None:
-    key = (MetricId(function.account, function.region, NAMESPACE, name, dimensions), unit, minute * 60, False)
-    points.setdefault(key, StatisticSet()).merge(values)
 
 
 def _bill(usage: dict[UsageKey, Usage], tally: Tally, minute: int) -> None:
