@@ -19,7 +19,8 @@ from lambent.iam.sessions import SessionIssuer, parse_role_arn
 from lambent.iam.trust import trusts
 from lambent.model.errors import ServiceError
 from lambent.services.sts.access import assume_role_keys
-from lambent.services.sts.session_parameters import narrowing, packed_size_percent, too_large
+from lambent.services.sts.role_sessions import role_session
+from lambent.services.sts.session_parameters import narrowing
 from lambent.services.sts.shapes import ROLE_DURATION_DEFAULT_S, access_denied, credentials_shape, validation_error
 from lambent.services.sts.web_identity import FetchKeys, WebIdentities
 
@@ -73,25 +74,7 @@ class _Sts:
         duration_s = params.get("DurationSeconds", ROLE_DURATION_DEFAULT_S)
         _check_duration(ctx, role, duration_s)
         narrowed = await narrowing(ctx.principal, params, self._entities.policies)
-        try:
-            credentials, principal = self._sessions.assume_role(
-                role.arn,
-                params["RoleSessionName"],
-                duration_s,
-                role_id=role.role_id,
-                source=ctx.principal.arn,
-                narrowed=narrowed,
-            )
-        except ValueError as error:
-            raise too_large() from error
-        output: Params = {
-            "Credentials": credentials_shape(credentials),
-            "AssumedRoleUser": {"AssumedRoleId": principal.user_id, "Arn": principal.arn},
-        }
-        if narrowed.source_identity is not None:
-            output["SourceIdentity"] = narrowed.source_identity
-        percent = packed_size_percent(narrowed)
-        return output | {"PackedPolicySize": percent} if percent else output
+        return role_session(self._sessions, role, params["RoleSessionName"], duration_s, ctx.principal.arn, narrowed)
 
     async def _is_trusted(self, ctx: RequestContext, params: Params, role: Role) -> bool:
         caller = self._callers.cached(ctx.principal) or await self._callers.load(ctx.principal)

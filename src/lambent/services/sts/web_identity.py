@@ -20,8 +20,9 @@ from lambent.iam.sessions import SessionIssuer, parse_role_arn
 from lambent.iam.trust import trusts_subject
 from lambent.iam.web_tokens import WebIdentity, WebToken, invalid_token, read, verify
 from lambent.model.errors import ServiceError
-from lambent.services.sts.session_parameters import narrowing, packed_size_percent, too_large
-from lambent.services.sts.shapes import ROLE_DURATION_DEFAULT_S, access_denied, credentials_shape, validation_error
+from lambent.services.sts.role_sessions import role_session
+from lambent.services.sts.session_parameters import narrowing
+from lambent.services.sts.shapes import ROLE_DURATION_DEFAULT_S, access_denied, validation_error
 
 FetchKeys = Callable[[str, Collection[str], str | None], Awaitable[Sequence[Mapping[str, Any]]]]
 """Issuer, thumbprints, key id → JSON Web Keys. Raises IssuerUnreachableError."""
@@ -70,28 +71,12 @@ class WebIdentities:
             from_token["SourceIdentity"] = identity.source_identity
         nobody = Principal(role.account, "anonymous", "anonymous")
         narrowed = await narrowing(nobody, {**params, **from_token}, self._entities.policies)
-        try:
-            credentials, principal = self._sessions.assume_role(
-                role.arn,
-                params["RoleSessionName"],
-                duration_s,
-                role_id=role.role_id,
-                source=provider.arn,
-                narrowed=narrowed,
-            )
-        except ValueError as error:
-            raise too_large() from error
-        answer: Params = {
-            "Credentials": credentials_shape(credentials),
+        answer = role_session(self._sessions, role, params["RoleSessionName"], duration_s, provider.arn, narrowed)
+        return answer | {
             "SubjectFromWebIdentityToken": identity.subject,
-            "AssumedRoleUser": {"AssumedRoleId": principal.user_id, "Arn": principal.arn},
             "Provider": provider.arn,
             "Audience": identity.audience,
         }
-        if identity.source_identity is not None:
-            answer["SourceIdentity"] = identity.source_identity
-        percent = packed_size_percent(narrowed)
-        return answer | {"PackedPolicySize": percent} if percent else answer
 
 
 def _is_trusted(role: Role, provider: OpenIdProvider, identity: WebIdentity, session_name: str) -> bool:
