@@ -14,7 +14,7 @@ from __future__ import annotations
 import functools
 import re
 import zlib
-from dataclasses import dataclass, replace
+from dataclasses import dataclass
 from typing import Final
 
 from lambent.model.arn import FunctionId
@@ -70,10 +70,6 @@ class TraceHeader:
             ("Lineage", self.lineage),
         ]
         return ";".join(f"{name}={value}" for name, value in fields if value is not None)
-
-    def with_lineage(self, lineage: Lineage | None) -> TraceHeader:
-        """The same with another lineage."""
-        return replace(self, lineage=lineage)
 
 
 def parse_trace_header(text: str | None) -> TraceHeader:
