@@ -104,7 +104,8 @@ async def test_a_host_disk_that_fills_up_harms_who_writes_only(
 ) -> None:
     free = os.statvfs(tiny_filesystem)
     size = free.f_bavail * free.f_frsize * 3 // 5 // MIB * MIB
-    script = f"head -c {size} /dev/zero > /tmp/file && sync /tmp/file && echo written"
+    # Whoever is done first stays: at its end its room is free again.
+    script = f"head -c {size} /dev/zero > /tmp/file && sync /tmp/file; status=$?; sleep 2; exit $status"
     async with open_lab(LinuxBackend(str(tmp_path), tiny_filesystem / "state"), template) as lab:
         sandboxes = [await lab.launch("/bin/sh", "-c", script, tmp_bytes=size) for _ in range(2)]
         runs = [await lab.finish(sandbox) for sandbox in sandboxes]
