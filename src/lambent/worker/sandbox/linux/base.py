@@ -34,6 +34,7 @@ def main(control_fd: int) -> None:
     _quieten()
     if os.geteuid():
         _enter_own_user_namespace()
+        syscalls.join_new_session_keyring()  # one for all sandboxes: the kernel allows a user too few for one each
     else:
         os.setgroups([])
     gc.disable()  # a collection would touch, and so copy, every page that forks share with us; we make no cycles

@@ -229,10 +229,13 @@ class _Entering:
         resource.setrlimit(resource.RLIMIT_NOFILE, (launch.descriptors, launch.descriptors))
         if launch.processes is not None:
             resource.setrlimit(resource.RLIMIT_NPROC, (launch.processes, launch.processes))
-        syscalls.join_new_session_keyring()
         os.setresgid(template.group, template.group, template.group)
         syscalls.prctl(syscalls.PR_SET_KEEPCAPS, 1)
         os.setresuid(template.user, template.user, template.user)
+        if not template.rootless:  # where all are one user, and share that of the base
+            self.step = "leave the server's keyring"
+            syscalls.join_new_session_keyring()
+            self.step = "drop privileges"
         syscalls.drop_capabilities(self.last_capability)
         syscalls.prctl(syscalls.PR_SET_NO_NEW_PRIVS, 1)
         syscalls.prctl(syscalls.PR_SET_DUMPABLE, 0)  # init stays so: its program must not read or change its memory
