@@ -21,12 +21,8 @@ from lambent.model.execution import EnvironmentSpec, Invocation, LaunchFailure, 
 from lambent.model.ids import EnvironmentId
 from lambent.observability.logs.events import LogStreamId
 from lambent.worker import host_memory
-from lambent.worker.execution_environment import (
-    INIT_CPUS,
-    EnvironmentSettings,
-    ExecutionEnvironment,
-    NoEntrypoint,
-)
+from lambent.worker.environment_settings import INIT_CPUS, EnvironmentSettings, NoEntrypoint
+from lambent.worker.execution_environment import ExecutionEnvironment
 from lambent.worker.log_budget import LogBudgets
 from lambent.worker.networks import FunctionNetworks
 from lambent.worker.output import OutputLog

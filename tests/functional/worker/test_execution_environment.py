@@ -28,7 +28,8 @@ from lambent.model.execution import (
 )
 from lambent.model.ids import AccountId, EnvironmentId, Region, RequestId
 from lambent.observability.logs.events import LogEvent, LogStreamId
-from lambent.worker.execution_environment import EnvironmentSettings, ExecutionEnvironment
+from lambent.worker.environment_settings import EnvironmentSettings
+from lambent.worker.execution_environment import ExecutionEnvironment
 from lambent.worker.output import OutputLog
 from lambent.worker.platform_log import RuntimeVersion
 from lambent.worker.ports import EnvironmentIdentity
