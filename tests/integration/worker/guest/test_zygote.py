@@ -1,4 +1,6 @@
-"""Environments that are forks of a zygote: what cannot be told from an executed one, and what they do not share."""
+"""Environments that are forks of a zygote: what cannot be told from an executed one, and what they do not share.
+
+As an ordinary user, with `rootless` sandboxes: `sandbox/test_rootless` runs it so."""
 
 from __future__ import annotations
 
@@ -15,8 +17,6 @@ import pytest
 from lambent.worker.runtimes.catalog import Runtime, RuntimeCatalog
 from lambent.worker.sandbox.api import Bind, SandboxLimits, SandboxSpec, SandboxTemplate
 from lambent.worker.sandbox.linux.backend import LinuxBackend
-
-pytestmark = pytest.mark.root
 
 RUNTIMES = Path(os.environ.get("LAMBENT_RUNTIMES_DIR", ".runtimes"))
 REPORT = """
@@ -79,9 +79,12 @@ class Nursery:
         return json.loads(output.splitlines()[-1])
 
 
-@pytest.fixture
-async def backend(tmp_path: Path) -> AsyncIterator[LinuxBackend]:
-    backend = LinuxBackend(str(tmp_path), tmp_path / "state")
+ORDINARY_USER = pytest.mark.skipif(os.geteuid() == 0, reason="test_rootless runs it as an ordinary user")
+
+
+@pytest.fixture(params=[pytest.param("linux", marks=pytest.mark.root), pytest.param("rootless", marks=ORDINARY_USER)])
+async def backend(request: pytest.FixtureRequest, tmp_path: Path) -> AsyncIterator[LinuxBackend]:
+    backend = LinuxBackend(str(tmp_path), tmp_path / "state", rootless=request.param == "rootless")
     await backend.start()
     yield backend
     await backend.close()

@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import functools
+import os
 import subprocess
 from collections.abc import Callable, Iterator
 from dataclasses import replace
@@ -77,13 +78,29 @@ def run(ordinary_user: Any, home: Path) -> Run:
     return functools.partial(ordinary_user.run, home)
 
 
-def test_the_contract(run: Run, home: Path) -> None:
-    tests = str(HERE / "test_contract.py")
-    options = ["-q", "-k", "rootless", "-p", "no:cacheprovider", "--basetemp", str(home / "t"), "-c"]
-    done = run("-m", "pytest", *options, str(REPOSITORY / "pyproject.toml"), tests)
+def run_as_ordinary_user(run: Run, home: Path, tests: Path, which: str) -> None:
+    options = ["-q", "-k", which, "-p", "no:cacheprovider", "--basetemp", str(home / "t"), "-c"]
+    done = run("-m", "pytest", *options, str(REPOSITORY / "pyproject.toml"), str(tests))
     assert done.returncode == 0, done.stdout + done.stderr
     assert "passed" in done.stdout
     assert "skipped" not in done.stdout
+
+
+def test_the_contract(run: Run, home: Path) -> None:
+    run_as_ordinary_user(run, home, HERE / "test_contract.py", "rootless")
+
+
+def test_forks_of_zygotes(run: Run, home: Path, ordinary_user: Any) -> None:
+    """With the SDK that a test of root's has, where there is one."""
+    runtimes = home / "runtimes"
+    runtimes.mkdir()
+    os.chown(runtimes, ordinary_user.id, ordinary_user.id)
+    without_sdk = " and not test_the_sdk_is_the_same"
+    for installed in (REPOSITORY / ".runtimes").glob("python3.11"):
+        (runtimes / installed.name).symlink_to(installed)
+        without_sdk = ""
+    which = "rootless and (python3.11 or not test_a_fork_looks_like)" + without_sdk
+    run_as_ordinary_user(run, home, HERE.parent / "guest" / "test_zygote.py", which)
 
 
 def test_what_a_sandbox_sees_and_may_use(run: Run, home: Path) -> None:
