@@ -1,8 +1,8 @@
 """The pools of environments, and carrying out what `assignment` decides on a worker.
 
-One pool per function version at one revision, for each tenant of it, and one for its provisioned concurrency. This
-module holds the only mutable state of the data plane besides the counters: pools, and which environment belongs to
-which pool. It answers every submitted invocation exactly once, through its `finished` callback.
+One pool per function version at one revision, for each tenant of it, and one for its provisioned concurrency. With its
+`Population` this is the only mutable state of the data plane besides the counters. It answers every submitted
+invocation exactly once, through its `finished` callback.
 """
 
 from __future__ import annotations
@@ -12,19 +12,18 @@ import logging
 import os
 import time
 from collections.abc import Callable, Collection
-from dataclasses import dataclass, replace
+from dataclasses import replace
 
 from lambent.invoke.assignment import Action, Hand, Start, Stop
 from lambent.invoke.patience import CHECK_S, Patience
-from lambent.invoke.pool import Kept, PendingInvocation, Pool, PoolKey, VersionKey
+from lambent.invoke.pool import Kept, PendingInvocation, Pool, VersionKey
+from lambent.invoke.population import Population
 from lambent.invoke.ports import Worker
 from lambent.invoke.refusals import launch_error, shutting_down, throttled, too_many_tenants
 from lambent.invoke.specs import template_spec
 from lambent.model.arn import FunctionId
 from lambent.model.clock import Clock
-from lambent.model.errors import (
-    ServiceException,
-)
+from lambent.model.errors import ServiceException
 from lambent.model.execution import (
     PROVISIONED_CONCURRENCY,
     Completed,
@@ -36,7 +35,6 @@ from lambent.model.execution import (
 )
 from lambent.model.function import FunctionVersion
 from lambent.model.ids import EnvironmentId
-from lambent.packaging.layers import digests_needed
 
 logger = logging.getLogger(__name__)
 
@@ -45,13 +43,6 @@ _AT_ONCE = (os.cpu_count() or 1) + 1  # short invocations of one pool that may a
 HAND_OFF_ATTEMPTS = 3  # environments tried for one invocation before the platform gives up
 
 MakeSpec = Callable[[FunctionVersion], EnvironmentSpec]
-
-
-@dataclass(slots=True)
-class _Environment:
-    pool: Pool
-    credentials_expire_at: float
-    last_used: float  # by the clock's monotonic time
 
 
 class Pools:
@@ -77,13 +68,11 @@ class Pools:
         self._patience_timer: asyncio.TimerHandle | None = None
         self._worker = worker
         self._make_spec = make_spec
-        self._clock = clock
-        self._idle_timeout_s = idle_timeout_s
-        self._credentials_margin_s = credentials_margin_s
+        self._population = Population(clock, idle_timeout_s=idle_timeout_s, credentials_margin_s=credentials_margin_s)
         self._may_start = may_start
         self._tenant_environments_max = tenant_environments_max
-        self._pools: dict[PoolKey, Pool] = {}
-        self._environments: dict[EnvironmentId, _Environment] = {}
+        self._pools = self._population.pools
+        self._environments = self._population.environments
         self._stopping = False
         self.provisioned_changed: Callable[[FunctionVersion], None] = lambda _: None
 
@@ -119,7 +108,7 @@ class Pools:
                 break
             self._stop_if_idle(environment_id, "less is provisioned")
         self._tell(pool)
-        self._forget_if_empty(pool)
+        self._population.forget_if_empty(pool)
 
     def kept(self, version: FunctionVersion) -> Kept:
         """What there is of a version's provisioned environments."""
@@ -139,8 +128,8 @@ class Pools:
         environment = self._environments.get(environment_id)
         if environment is None:
             return  # stopped meanwhile
-        environment.last_used = self._clock.monotonic()
-        if environment.credentials_expire_at - self._clock.now() < self._credentials_margin_s:
+        self._population.used(environment)
+        if self._population.expires_soon(environment):
             self._stop(environment_id, "its credentials expire soon")
             return
         pool = environment.pool
@@ -163,11 +152,11 @@ class Pools:
         self._carry_out(pool, pool.assignment.ended(environment_id))
         if pool.target is not None:
             self._tell(pool)
-        self._forget_if_empty(pool)
+        self._population.forget_if_empty(pool)
 
     def versions(self, function_key: str) -> list[FunctionVersion]:
         """The versions of a function (account/region/name) that have a pool."""
-        return [pool.version for pool in self._pools.values() if pool.version.function.key == function_key]
+        return self._population.versions(function_key)
 
     def retire(self, keys: Collection[VersionKey]) -> None:
         """End the pools of these versions: their function changed. Running invocations finish."""
@@ -176,28 +165,16 @@ class Pools:
                 pool.target = 0 if pool.target is not None else None
                 for stop in pool.assignment.retire():
                     self._worker.stop_environment(stop.environment_id, "the function changed")
-                self._forget_if_empty(pool)
+                self._population.forget_if_empty(pool)
 
     def stop_idle(self) -> None:
         """End environments that were idle for too long, or whose credentials expire soon."""
-        now, monotonic = self._clock.now(), self._clock.monotonic()
-        for pool in list(self._pools.values()):
-            for environment_id in pool.assignment.idle:
-                environment = self._environments[environment_id]
-                if pool.target is None and monotonic - environment.last_used >= self._idle_timeout_s:
-                    self._stop_if_idle(environment_id, "idle for too long")
-                elif environment.credentials_expire_at - now < self._credentials_margin_s:
-                    self._stop_if_idle(environment_id, "its credentials expire soon")
+        for environment_id, reason in self._population.too_old():
+            self._stop_if_idle(environment_id, reason)
 
     def next_to_stop_s(self) -> float:
         """In how many seconds `stop_idle` may have something to do next, if none of the idle ones is used again."""
-        now, monotonic = self._clock.now(), self._clock.monotonic()
-        idle = [self._environments[one] for pool in self._pools.values() for one in pool.assignment.idle]
-        on_demand = (one for one in idle if one.pool.target is None)
-        ends = (one.last_used + self._idle_timeout_s - monotonic for one in on_demand)
-        unused = min(ends, default=self._idle_timeout_s)
-        expiring = (one.credentials_expire_at - self._credentials_margin_s - now for one in idle)
-        return min(unused, min(expiring, default=unused))
+        return self._population.next_too_old_s()
 
     def stop_all(self, reason: str) -> None:
         """End every environment, busy ones too, and answer what still waits with an error. Nothing is run after it."""
@@ -212,10 +189,7 @@ class Pools:
 
     def digests_in_use(self) -> set[str]:
         """Code trees that environments (or invocations on their way) may still run from."""
-        needed: set[str] = set()
-        for pool in self._pools.values():
-            needed |= digests_needed(pool.version.code_digest, [layer.digest for layer in pool.version.layers])
-        return needed
+        return self._population.digests_in_use()
 
     @property
     def environments(self) -> int:
@@ -295,21 +269,14 @@ class Pools:
         spec = self._make_spec(pool.version)
         if pool.target is not None:
             spec = replace(spec, initialization_type=PROVISIONED_CONCURRENCY)
-        self._environments[spec.environment_id] = _Environment(
-            pool, spec.credentials.expires_at, self._clock.monotonic()
-        )
+        self._population.add(spec.environment_id, pool, spec.credentials.expires_at)
         pool.assignment.started(spec.environment_id)
         self._worker.start_environment(spec, self)
         return True
 
     def _tenants_are_full(self, function: FunctionId) -> bool:
-        if self._tenant_environments_max is None:
-            return False
-        account = (function.account, function.region)
-        pools = (one.pool for one in self._environments.values() if one.pool.tenant_id is not None)
-        owners = (pool.version.function for pool in pools)
-        number = sum((owner.account, owner.region) == account for owner in owners)
-        return number >= self._tenant_environments_max
+        most = self._tenant_environments_max
+        return most is not None and self._population.of_tenants(function) >= most
 
     def _tell(self, pool: Pool) -> None:
         """Whoever has this pool kept, if there is more or less of it."""
@@ -321,12 +288,11 @@ class Pools:
 
     def _make_room(self, memory_mb: int) -> bool:
         """Under memory pressure, end the environment that was idle longest, of any pool."""
-        pools = [pool for pool in self._pools.values() if pool.target is None]
-        idle = [(self._environments[i].last_used, i) for pool in pools for i in pool.assignment.idle]
-        for _, environment_id in sorted(idle):
-            self._stop_if_idle(environment_id, "memory pressure")
-            return True
-        return self._worker.has_capacity(memory_mb)
+        environment_id = self._population.longest_idle()
+        if environment_id is None:
+            return self._worker.has_capacity(memory_mb)
+        self._stop_if_idle(environment_id, "memory pressure")
+        return True
 
     def _stop_if_idle(self, environment_id: EnvironmentId, reason: str) -> None:
         environment = self._environments[environment_id]
@@ -338,10 +304,3 @@ class Pools:
         follow_up = pool.assignment.ended(environment_id)
         self._worker.stop_environment(environment_id, reason)
         self._carry_out(pool, follow_up)
-
-    def _forget_if_empty(self, pool: Pool) -> None:
-        if pool.target:
-            return
-        alive = any(environment.pool is pool for environment in self._environments.values())
-        if not alive and not pool.assignment.waiting:
-            self._pools.pop(pool.key, None)
