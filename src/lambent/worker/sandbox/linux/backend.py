@@ -25,6 +25,7 @@ from lambent.worker.sandbox.linux.bases import Bases
 from lambent.worker.sandbox.linux.cgroup_hierarchies import Hierarchy, find_hierarchies
 from lambent.worker.sandbox.linux.cgroups import Cgroups
 from lambent.worker.sandbox.linux.network.networks import Networks
+from lambent.worker.sandbox.linux.network.router_thread import RouterThread
 from lambent.worker.sandbox.linux.sandbox import LinuxSandbox
 from lambent.worker.sandbox.linux.seccomp import build_filter
 from lambent.worker.sandbox.linux.spawner_client import ReadyChannel, SpawnerClient
@@ -210,7 +211,7 @@ class LinuxBackend:
         if self._rootless:
             self._why_no_network = "an ordinary user cannot give one (--sandbox linux can, as root)"
             return
-        networks = Networks(self._instance_id, self._state_dir / "forwarding")
+        networks = Networks(RouterThread(self._instance_id, self._state_dir / "forwarding"))
         opened = sorted({network for policy in self._policies for network in policy.networks})
         try:
             await networks.start(opened, to_internet=any(policy.internet for policy in self._policies))

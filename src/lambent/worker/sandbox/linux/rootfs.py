@@ -130,7 +130,7 @@ def _etc(template: wire.Template) -> dict[str, str]:
         "nobody:x:65534:65534:nobody:/:/sbin/nologin\n",
         "group": f"root:x:0:\n{name}:x:{group}:\nnogroup:x:65534:\n",
         "hosts": "127.0.0.1 localhost localhost.localdomain\n::1 localhost localhost.localdomain\n",
-        "resolv.conf": "nameserver 169.254.78.1\n",  # network.router.GATEWAY, where there is a network
+        "resolv.conf": "nameserver 169.254.78.1\n",  # network.addresses.GATEWAY, where there is a network
         "nsswitch.conf": "passwd: files\ngroup: files\nhosts: files dns\nservices: files\nprotocols: files\n",
     }
 

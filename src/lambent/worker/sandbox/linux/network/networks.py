@@ -2,33 +2,54 @@
 
 from __future__ import annotations
 
-import asyncio
 import os
 import socket
 from collections.abc import Sequence
-from concurrent.futures import ThreadPoolExecutor
-from pathlib import Path
+from typing import Protocol
 
 from lambent.worker.sandbox.api import NetworkPolicy, SandboxError
+from lambent.worker.sandbox.linux.network.addresses import of_sandbox
 from lambent.worker.sandbox.linux.network.dns import NameServer
-from lambent.worker.sandbox.linux.network.router import Router
 from lambent.worker.sandbox.linux.shelf import Shelf
 
 
-class Networks:
-    """`start` first, `close` last. `note`: see `Router`."""
+class AnyRouter(Protocol):
+    """Wherever it runs. `open` first, `close` last; after a failed `open` as well. Calls raise `OSError`. `index` is
+    that of the policy."""
 
-    def __init__(self, instance_id: str, note: Path) -> None:
-        self._router = Router(instance_id, note)
+    async def open(self, opened: Sequence[str], *, to_internet: bool) -> tuple[socket.socket, socket.socket]:
+        """Connect it with the host; returns the sockets of the name server, UDP and TCP, which stay the router's.
+        `opened`: ranges that some policy opens. `to_internet`: fail if there is no way there."""
+        ...
+
+    async def make_namespace(self, index: int, policy: NetworkPolicy, number: int) -> int:
+        """A namespace with a way out, as a descriptor. `number` is new each time."""
+        ...
+
+    async def open_addresses(self, index: int, policy: NetworkPolicy, addresses: Sequence[str], seconds: int) -> None:
+        """Let sandboxes with that policy through to `addresses` for so long."""
+        ...
+
+    async def close(self) -> None:
+        """Remove it. Sandboxes that are still connected lose their way out."""
+        ...
+
+
+class Networks:
+    """`start` first, `close` last."""
+
+    def __init__(self, router: AnyRouter) -> None:
+        self._router = router
+        self._indexes: dict[NetworkPolicy, int] = {}
         self._shelves: dict[NetworkPolicy, Shelf] = {}
-        self._thread = ThreadPoolExecutor(1, thread_name_prefix="lambent-network")
+        self._policy_at: dict[str, NetworkPolicy] = {}
+        self._count = 0
         self._names: NameServer | None = None
 
     async def start(self, opened: Sequence[str], *, to_internet: bool) -> None:
         """Raises `OSError` with the reason when this host cannot give a network."""
-        loop = asyncio.get_running_loop()
-        datagrams, streams = await loop.run_in_executor(self._thread, self._open, opened, to_internet)
-        self._names = NameServer(datagrams, streams, self._router.policy_at, self._open_addresses)
+        datagrams, streams = await self._router.open(opened, to_internet=to_internet)
+        self._names = NameServer(datagrams, streams, self._policy_at.get, self._open_addresses)
         await self._names.start()
 
     async def take(self, policy: NetworkPolicy) -> int:
@@ -46,18 +67,19 @@ class Networks:
             await shelf.close()
         if self._names is not None:
             await self._names.close()
-        await asyncio.get_running_loop().run_in_executor(self._thread, self._router.close)
-        self._thread.shutdown()
-
-    def _open(self, opened: Sequence[str], to_internet: bool) -> tuple[socket.socket, socket.socket]:
-        return self._router.open(opened, to_internet=to_internet)
+        await self._router.close()
 
     async def _make(self, policy: NetworkPolicy) -> int:
-        return await asyncio.get_running_loop().run_in_executor(self._thread, self._router.make_namespace, policy)
+        number = self._count
+        self._count += 1
+        self._policy_at[of_sandbox(number)] = policy
+        return await self._router.make_namespace(self._index(policy), policy, number)
 
     async def _open_addresses(self, policy: NetworkPolicy, addresses: list[str], seconds: int) -> None:
-        loop = asyncio.get_running_loop()
-        await loop.run_in_executor(self._thread, self._router.open_addresses, policy, addresses, seconds)
+        await self._router.open_addresses(self._index(policy), policy, addresses, seconds)
+
+    def _index(self, policy: NetworkPolicy) -> int:
+        return self._indexes.setdefault(policy, len(self._indexes))
 
 
 async def _discard(namespace: int) -> None:

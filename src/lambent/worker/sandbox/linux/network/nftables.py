@@ -24,7 +24,7 @@ from lambent.worker.sandbox.linux.network.netlink import (
 _NFNETLINK = 12
 _SUBSYSTEM = 10
 _BATCH_BEGIN, _BATCH_END = 0x10, 0x11
-_NEWTABLE, _NEWCHAIN, _NEWRULE, _GETRULE, _NEWSET, _NEWSETELEM, _DELSETELEM = 0, 3, 6, 7, 9, 12, 14
+_NEWTABLE, _NEWCHAIN, _NEWRULE, _GETRULE, _DELRULE, _NEWSET, _NEWSETELEM, _DELSETELEM = 0, 3, 6, 7, 8, 9, 12, 14
 _TABLE_OWNER = 2
 _SET_TIMEOUT = 0x10
 _TYPE_IPV4 = 7
@@ -150,16 +150,17 @@ def counter() -> bytes:
 
 
 class Table:
-    """A table that lives as long as its socket, in the namespace that its thread is in when it is made."""
+    """A table in the namespace that its thread is in when it is made. It lives as long as its socket if that owns it,
+    or else as long as the namespace; then it may be there already."""
 
-    def __init__(self, name: str) -> None:
+    def __init__(self, name: str, *, owned: bool = True) -> None:
         self._netlink = Netlink(_NFNETLINK)
         self._name = name
         self._pending: list[tuple[int, int, bytes, str]] = []
-        self._add(_NEWTABLE, text(1, name) + _be32(2, _TABLE_OWNER), f"table {name}")
+        self._add(_NEWTABLE, text(1, name) + _be32(2, _TABLE_OWNER if owned else 0), f"table {name}")
 
     def close(self) -> None:
-        """Remove it."""
+        """Remove it, if it is owned."""
         self._netlink.close()
 
     def chain(self, name: str, hook: int | None = None, priority: int = 0, kind: str = "filter") -> None:
@@ -172,6 +173,10 @@ class Table:
     def rule(self, chain: str, *expressions: bytes) -> None:
         body = text(1, self._name) + text(2, chain) + nested(4, *expressions)
         self._add(_NEWRULE, body, f"rule in {chain}", NLM_F_CREATE | NLM_F_APPEND)
+
+    def flush(self, chain: str) -> None:
+        """Remove all rules of it."""
+        self._add(_DELRULE, text(1, self._name) + text(2, chain), f"rules in {chain}", 0)
 
     def addresses(self, name: str) -> None:
         """A set of addresses that leave it after a while."""
