@@ -13,7 +13,7 @@ from collections.abc import Mapping, Sequence
 from dataclasses import dataclass, field
 from pathlib import Path
 
-from lambent.worker.runtimes import guest_files, search
+from lambent.worker.runtimes import guest_files, prefixes, search
 from lambent.worker.runtimes.identifiers import KNOWN, Language, RuntimeIdentifier
 from lambent.worker.runtimes.layout import RuntimesLayout
 from lambent.worker.runtimes.probe import Interpreter, Prober
@@ -24,7 +24,6 @@ PROVIDED_BOOTSTRAPS = ("/var/task/bootstrap", "/opt/bootstrap")
 
 EXEC_WRAPPER = "AWS_LAMBDA_EXEC_WRAPPER"
 
-_SYSTEM_PREFIXES = ("/", "/usr", "/usr/local")
 _COMMON_ENV = {
     "LANG": "en_US.UTF-8",
     "TZ": ":UTC",
@@ -190,18 +189,13 @@ class RuntimeCatalog:
         own = (self.layout.pythons, self.layout.node_prefix(known.name))  # an installed interpreter goes first
         return (binary, _sdk(self.layout, known), *map(_stamp, own))
 
+    def _has_own_prefix(self, known: RuntimeIdentifier, interpreter: Interpreter) -> bool:
+        return search.has_own_prefix(known, interpreter.path, self.layout, self._environ)
+
     def _python(self, known: RuntimeIdentifier, interpreter: Interpreter) -> Runtime:
         name = ".".join(map(str, ("python" + str(known.version[0]), known.version[1])))
         sdk = _sdk(self.layout, known)
-        if interpreter.prefix in _SYSTEM_PREFIXES:
-            prefix = guest_files.python_prefix(self.layout, interpreter)
-            prefix_binds: tuple[Bind, ...] = (
-                Bind(prefix, "/var/lang"),
-                Bind(interpreter.path, f"/var/lang/bin/{name}"),
-            )
-        else:
-            prefix = Path(interpreter.prefix)
-            prefix_binds = (Bind(prefix, "/var/lang"),)
+        prefix_binds = prefixes.of_python(self.layout, interpreter, name, own=self._has_own_prefix(known, interpreter))
         argv = (f"/var/lang/bin/{name}", "-S", "/var/runtime/bootstrap.py")
         env = {**_COMMON_ENV, "PYTHONPATH": "/var/runtime", "_LAMBENT_LAYERS": "/opt"}
         packages = Bind(sdk or guest_files.empty_directory(self.layout), f"/var/lang/lib/{name}/site-packages")
@@ -210,7 +204,7 @@ class RuntimeCatalog:
             identifier=known.name,
             language="python",
             interpreter_version=interpreter.version,
-            prefix=prefix,
+            prefix=prefix_binds[0].source,
             binds=(*prefix_binds, packages, guest),
             directories=("/opt",),
             argv=argv,
@@ -227,13 +221,7 @@ class RuntimeCatalog:
         )
 
     def _node(self, known: RuntimeIdentifier, interpreter: Interpreter) -> Runtime:
-        own_prefix = interpreter.path.parent.parent
-        if str(own_prefix) in _SYSTEM_PREFIXES:
-            prefix = guest_files.node_prefix(self.layout, interpreter)
-            prefix_binds: tuple[Bind, ...] = (Bind(prefix, "/var/lang"), Bind(interpreter.path, "/var/lang/bin/node"))
-        else:
-            prefix = own_prefix
-            prefix_binds = (Bind(prefix, "/var/lang"),)
+        prefix_binds = prefixes.of_node(self.layout, interpreter, own=self._has_own_prefix(known, interpreter))
         sdk = _sdk(self.layout, known)
         binds = [*prefix_binds, Bind(guest_files.node_guest(self.layout), "/var/runtime")]
         if sdk is not None:
@@ -246,7 +234,7 @@ class RuntimeCatalog:
             identifier=known.name,
             language="nodejs",
             interpreter_version=interpreter.version,
-            prefix=prefix,
+            prefix=prefix_binds[0].source,
             binds=tuple(binds),
             directories=("/opt",),
             argv=(

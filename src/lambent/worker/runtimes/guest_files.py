@@ -1,4 +1,4 @@
-"""Prepares what is mounted into environments: the guest, compiled, and prefixes for system interpreters.
+"""Prepares what is mounted into environments: the guest, compiled, and prefixes for interpreters without their own.
 
 Everything is made in a temporary directory and renamed, under a name that tells its content, so that what is there is
 complete, is never changed, and may be mounted by running environments while a newer one is made.
@@ -79,14 +79,21 @@ def python_prefix(layout: RuntimesLayout, interpreter: Interpreter) -> Path:
     return _made_once(layout.prefixes / f"{binary}-{_binary_digest(interpreter)}", make)
 
 
-def node_prefix(layout: RuntimesLayout, interpreter: Interpreter) -> Path:
-    """A prefix for a Node.js that lives in /usr: an empty file to mount the binary over."""
+def bare_prefix(
+    layout: RuntimesLayout, interpreter: Interpreter, aliases: tuple[str, ...], libraries: tuple[str, ...]
+) -> Path:
+    """A prefix with an empty file to mount the binary over, links to that, and empty directories to mount `libraries`
+    over."""
+    binary = interpreter.path.name
 
     def make(target: Path) -> None:
-        _add_binary(target, "node", ())
+        _add_binary(target, binary, aliases)
+        for name in libraries:
+            (target / name).mkdir()
         open_to_all(target)
 
-    return _made_once(layout.prefixes / f"node-{_binary_digest(interpreter)}", make)
+    name = "-".join((binary, *libraries, _binary_digest(interpreter)))
+    return _made_once(layout.prefixes / name, make)
 
 
 def _add_binary(prefix: Path, name: str, aliases: tuple[str, ...]) -> None:

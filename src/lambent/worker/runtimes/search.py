@@ -27,41 +27,58 @@ def candidates(identifier: RuntimeIdentifier, layout: RuntimesLayout, environ: M
             yield real
 
 
+def has_own_prefix(
+    identifier: RuntimeIdentifier, path: Path, layout: RuntimesLayout, environ: Mapping[str, str]
+) -> bool:
+    """Whether a version manager made a directory for this interpreter (a real path) and nothing else. Others may share
+    theirs with anything: somebody's ~/.local, /opt."""
+    return any(path.is_relative_to(root.resolve()) for root, _, _ in _managed(identifier, layout, environ))
+
+
 def _pythons(identifier: RuntimeIdentifier, layout: RuntimesLayout, environ: Mapping[str, str]) -> Iterator[Path]:
-    home = Path(environ.get("HOME") or "/nonexistent")
-    version = ".".join(map(str, identifier.version))
-    name = f"bin/python{version}"
-    roots = (
-        (layout.pythons, f"cpython-{version}.*"),
-        (Path(environ.get("PYENV_ROOT") or home / ".pyenv") / "versions", f"{version}.*"),
-        (Path(environ.get("UV_PYTHON_INSTALL_DIR") or home / ".local/share/uv/python"), f"cpython-{version}.*"),
-        (Path(environ.get("ASDF_DATA_DIR") or home / ".asdf") / "installs/python", f"{version}.*"),
-        (Path(environ.get("MISE_DATA_DIR") or home / ".local/share/mise") / "installs/python", f"{version}.*"),
-    )
-    for root, pattern in roots:
-        yield from (directory / name for directory in _newest_first(root, pattern))
-    yield from _on_path(f"python{version}", environ)
+    yield from _of_managers(identifier, layout, environ)
+    yield from _on_path(f"python{'.'.join(map(str, identifier.version))}", environ)
 
 
 def _nodes(identifier: RuntimeIdentifier, layout: RuntimesLayout, environ: Mapping[str, str]) -> Iterator[Path]:
-    home = Path(environ.get("HOME") or "/nonexistent")
-    major = identifier.version[0]
-    yield layout.node_prefix(identifier.name) / "bin/node"
-    roots = (
-        (Path(environ.get("NVM_DIR") or home / ".nvm") / "versions/node", f"v{major}.*", "bin/node"),
-        (Path(environ.get("ASDF_DATA_DIR") or home / ".asdf") / "installs/nodejs", f"{major}.*", "bin/node"),
-        (Path(environ.get("MISE_DATA_DIR") or home / ".local/share/mise") / "installs/node", f"{major}.*", "bin/node"),
-        (
-            Path(environ.get("FNM_DIR") or home / ".local/share/fnm") / "node-versions",
-            f"v{major}.*",
-            "installation/bin/node",
-        ),
-        (Path(environ.get("VOLTA_HOME") or home / ".volta") / "tools/image/node", f"{major}.*", "bin/node"),
-    )
-    for root, pattern, name in roots:
-        yield from (directory / name for directory in _newest_first(root, pattern))
+    yield from _of_managers(identifier, layout, environ)
     yield from _on_path("node", environ)
     yield from _on_path("nodejs", environ)
+
+
+def _of_managers(identifier: RuntimeIdentifier, layout: RuntimesLayout, environ: Mapping[str, str]) -> Iterator[Path]:
+    for root, pattern, name in _managed(identifier, layout, environ):
+        yield from (directory / name for directory in _newest_first(root, pattern))
+
+
+def _managed(
+    identifier: RuntimeIdentifier, layout: RuntimesLayout, environ: Mapping[str, str]
+) -> tuple[tuple[Path, str, str], ...]:
+    """(directory of a version manager, pattern of a prefix in it, binary in the prefix)."""
+    home = Path(environ.get("HOME") or "/nonexistent")
+    asdf = Path(environ.get("ASDF_DATA_DIR") or home / ".asdf") / "installs"
+    mise = Path(environ.get("MISE_DATA_DIR") or home / ".local/share/mise") / "installs"
+    version = ".".join(map(str, identifier.version))
+    if identifier.language == "python":
+        name = f"bin/python{version}"
+        uv = Path(environ.get("UV_PYTHON_INSTALL_DIR") or home / ".local/share/uv/python")
+        return (
+            (layout.pythons, f"cpython-{version}.*", name),
+            (Path(environ.get("PYENV_ROOT") or home / ".pyenv") / "versions", f"{version}.*", name),
+            (uv, f"cpython-{version}.*", name),
+            (asdf / "python", f"{version}.*", name),
+            (mise / "python", f"{version}.*", name),
+        )
+    fnm = Path(environ.get("FNM_DIR") or home / ".local/share/fnm") / "node-versions"
+    volta = Path(environ.get("VOLTA_HOME") or home / ".volta") / "tools/image/node"
+    return (
+        (layout.root / identifier.name, layout.node_prefix(identifier.name).name, "bin/node"),
+        (Path(environ.get("NVM_DIR") or home / ".nvm") / "versions/node", f"v{version}.*", "bin/node"),
+        (asdf / "nodejs", f"{version}.*", "bin/node"),
+        (mise / "node", f"{version}.*", "bin/node"),
+        (fnm, f"v{version}.*", "installation/bin/node"),
+        (volta, f"{version}.*", "bin/node"),
+    )
 
 
 def _newest_first(root: Path, pattern: str) -> list[Path]:

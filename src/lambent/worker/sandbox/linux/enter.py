@@ -30,7 +30,7 @@ _BACKLOG = 1024
 _SHM_BYTES = 64 << 20
 # A sandbox's user namespace has no root: what only root may read or write in /proc is out of reach anyway. Hidden is
 # what everybody may read and is none of a sandbox's business; /proc/sys is read-only to be doubly sure.
-_HIDDEN_FILES = ("cmdline", "interrupts", "kallsyms", "key-users", "keys")
+_HIDDEN_FILES = ("bootconfig", "cmdline", "interrupts", "kallsyms", "key-users", "keys")
 _READ_ONLY = "/proc/sys"
 _FIRST_FREE_DESCRIPTOR = 3
 # With 0 the kernel would still start a handler of core dumps on the host, as root, if there is one; 1 is its word for

@@ -5,9 +5,11 @@
 Runs as real root before any user namespace: standard library only, and little of it. What there is:
 
 - `/usr` of the host, read-only, and what belongs to it: /bin /lib /lib32 /lib64 /libx32 /sbin as the host has them
-  (links into /usr, or directories of their own on hosts without merged /usr)
+  (links into /usr, or directories of their own on hosts without merged /usr). Of it only what packages install: what
+  else is there, and of `/usr/local` everything but libraries and certificates, is this host's own, and covered
 - `/etc`: made up, small, the same on every host, but for certificates, the loader's cache and the links that packages
   put there (alternatives, java), which are the host's
+- a host name and a domain name that are not the host's
 - `/dev`: null, zero, full, random, urandom, and links; `/dev/shm` and `/tmp` are mounted for each sandbox
 - `/proc` of the spawner: only so that the kernel lets the sandboxes mount their own, over it
 - the template's directories and binds
@@ -23,11 +25,18 @@ _DEVICES = ("null", "zero", "full", "random", "urandom")
 _DEVICE_LINKS = (("fd", ""), ("stdin", "/0"), ("stdout", "/1"), ("stderr", "/2"))  # to below /proc/self/fd
 _SYSTEM_DIRECTORIES = ("bin", "lib", "lib32", "lib64", "libx32", "sbin")
 _ETC_FROM_HOST = (
-    "alternatives", "ca-certificates", "crypto-policies", "ld.so.cache", "mime.types", "pki", "protocols", "services",
-    "ssl/certs", "ssl/cert.pem", "ssl/openssl.cnf",
+    "alternatives", "ca-certificates", "crypto-policies", "ld.so.cache", "mime.types",
+    "pki/ca-trust/extracted", "pki/java", "pki/tls/cert.pem", "pki/tls/certs", "pki/tls/openssl.cnf",
+    "protocols", "services", "ssl/certs", "ssl/cert.pem", "ssl/openssl.cnf",
 )  # fmt: skip
+_USR_FROM_HOST = ("bin", "etc", "games", "include", "lib", "lib32", "lib64", "libexec", "libx32", "sbin", "share")
+# Administrators keep programs and settings of their own in /usr/local, often readable by everybody, with keys in them.
+# Interpreters of containers are there, too, and need their libraries; links in /etc/ssl/certs lead to the last.
+_LOCAL = "/usr/local"
+_LOCAL_FROM_HOST = ("lib", "lib64", "share/ca-certificates")
 _VAR_FROM_HOST = "var/lib/ca-certificates"  # where openSUSE keeps what /etc/ssl/certs points to
 _EMPTY_DIRECTORIES = ("dev/shm", "etc", "mnt", "opt", "proc", "run", "sys", "tmp", "var/tmp")
+_EMPTY_DIRECTORY = "/mnt"
 _PRIVATE = syscalls.MOUNT_ATTR_NOSUID | syscalls.MOUNT_ATTR_RDONLY
 _SCRATCH = "/tmp"  # noqa: S108 - only a mount point that surely exists; what is there is covered, not touched
 
@@ -42,10 +51,12 @@ def build(template: wire.Template) -> None:
     """Move this process, in a mount namespace of its own, into the template's root. Raises `OSError`; `Step.now` says
     at what."""
     Step.now = "unshare mount namespace"
-    syscalls.unshare(syscalls.CLONE_NEWNS)
+    syscalls.unshare(syscalls.CLONE_NEWNS | syscalls.CLONE_NEWUTS)
+    syscalls.set_domain_name(b"")
     syscalls.mount(None, "/", None, syscalls.MS_REC | syscalls.MS_PRIVATE)
-    trees = _open_sources(template)  # while the host's paths still mean what they say
-    host_proc = syscalls.clone_tree("/proc") if template.rootless else None
+    # While the host's paths still mean what they say:
+    system, local, binds = _open_system(), _open_local(), [_open_source(*bind) for bind in template.binds]
+    host_proc = _open_proc() if template.rootless else None
     links = _system_links()
     Step.now = "make the root file system"
     syscalls.mount("lambent", _SCRATCH, "tmpfs", syscalls.MS_NOSUID, "mode=755,size=4m")
@@ -56,11 +67,9 @@ def build(template: wire.Template) -> None:
     syscalls.unmount_detach("/.old")
     os.rmdir("/.old")
     _populate(template, links)
-    for tree, target, is_directory in trees:
-        Step.now = f"mount {target}"
-        _make_mount_point(target, is_directory)
-        syscalls.attach_tree(tree, target)
-        os.close(tree)
+    _attach(system)
+    _cover_usr(local)
+    _attach(binds)
     for name in template.directories:
         Step.now = f"make directory {name}"
         os.makedirs(name, exist_ok=True)
@@ -74,16 +83,9 @@ def build(template: wire.Template) -> None:
     syscalls.set_mount_flags("/", _PRIVATE, recursive=False)
 
 
-def _open_sources(template: wire.Template) -> list[tuple[int, str, bool]]:
+def _open_system() -> list[tuple[int, str, bool]]:
     """(detached read-only mount tree, target, whether it is a directory), in the order to mount them in."""
-    wanted = [("/usr", "/usr"), *_host_files(), *template.binds]
-    trees = []
-    for source, target in wanted:
-        Step.now = f"bind {source}"
-        is_directory = os.path.isdir(source)
-        tree = syscalls.clone_tree(source)
-        syscalls.set_mount_flags(tree, _PRIVATE | syscalls.MOUNT_ATTR_NODEV)
-        trees.append((tree, target, is_directory))
+    trees = [_open_source(*bind) for bind in (("/usr", "/usr"), *_host_files())]
     for name in _DEVICES:
         Step.now = f"bind /dev/{name}"
         tree = syscalls.clone_tree(f"/dev/{name}")
@@ -93,11 +95,56 @@ def _open_sources(template: wire.Template) -> list[tuple[int, str, bool]]:
     return trees
 
 
+def _open_local() -> list[tuple[int, str, bool]]:
+    """The same, for what is seen of /usr/local."""
+    paths = [f"{_LOCAL}/{name}" for name in _LOCAL_FROM_HOST if not os.path.islink(f"{_LOCAL}/{name}")]
+    return [_open_source(path, path) for path in paths if os.path.isdir(path)]
+
+
+def _open_source(source: str, target: str) -> tuple[int, str, bool]:
+    Step.now = f"bind {source}"
+    is_directory = os.path.isdir(source)
+    tree = syscalls.clone_tree(source)
+    syscalls.set_mount_flags(tree, _PRIVATE | syscalls.MOUNT_ATTR_NODEV)
+    return tree, target, is_directory
+
+
+def _open_proc() -> int:
+    """The host's, for a process that is in no pid namespace of its own."""
+    tree = syscalls.clone_tree("/proc")
+    syscalls.set_mount_flags(tree, syscalls.MOUNT_ATTR_NOSUID | syscalls.MOUNT_ATTR_NODEV | syscalls.MOUNT_ATTR_NOEXEC)
+    return tree
+
+
+def _attach(trees: list[tuple[int, str, bool]]) -> None:
+    for tree, target, is_directory in trees:
+        Step.now = f"mount {target}"
+        _make_mount_point(target, is_directory)
+        syscalls.attach_tree(tree, target)
+        os.close(tree)
+
+
+def _cover_usr(local: list[tuple[int, str, bool]]) -> None:
+    """Leave nothing in /usr to be seen but what packages of distributions put there, and `local`."""
+    for name in os.listdir("/usr"):
+        path = f"/usr/{name}"
+        if name in _USR_FROM_HOST or path == _LOCAL or os.path.islink(path):
+            continue
+        Step.now = f"cover {path}"
+        syscalls.mount(_EMPTY_DIRECTORY if os.path.isdir(path) else "/dev/null", path, None, syscalls.MS_BIND)
+        syscalls.set_mount_flags(path, _PRIVATE)
+    if os.path.isdir(_LOCAL) and not os.path.islink(_LOCAL):  # a link leads to what is not there
+        Step.now = f"cover {_LOCAL}"
+        syscalls.mount("lambent", _LOCAL, "tmpfs", syscalls.MS_NOSUID, "mode=755,size=64k")
+        _attach(local)
+        syscalls.set_mount_flags(_LOCAL, _PRIVATE, recursive=False)
+
+
 def _host_files() -> list[tuple[str, str]]:
     """Files and directories of the host, apart from /usr, that are seen in place."""
     paths = [f"/{name}" for name in _SYSTEM_DIRECTORIES if os.path.isdir(f"/{name}") and not os.path.islink(f"/{name}")]
     paths += [f"/etc/{name}" for name in _ETC_FROM_HOST if os.path.exists(f"/etc/{name}")]
-    paths += [f"/etc/{name}" for name in sorted(os.listdir("/etc")) if name.startswith("java")]
+    paths += [f"/etc/{name}" for name in sorted(os.listdir("/etc")) if name == "java" or name.startswith("java-")]
     if os.path.exists(f"/{_VAR_FROM_HOST}"):
         paths.append(f"/{_VAR_FROM_HOST}")
     return [(path, path) for path in paths]
