@@ -4,6 +4,7 @@ A *backend* prepares a *template* (what the file system of a group of sandboxes 
 sandboxes from it. The contract (one suite runs it over every backend):
 
 - `launch` returns when the program was started, or raises `SandboxError`; nothing is left behind when it raises.
+  `set_up` and then `run` are the same in two steps, with as much time in between as one likes.
 - A sandbox ends when its program exits, when it is killed, or when its backend dies; then every process in it is
   gone, `wait` returns, and everything it held on the host (cgroups, mounts, namespaces, files) is released.
 - `kill` is idempotent and cannot be refused or delayed by the program. On an ended sandbox, `kill`, `freeze` and
@@ -123,6 +124,15 @@ class SandboxExit:
     killed: bool = False
 
 
+def check_program(spec: SandboxSpec) -> None:
+    """Raises `SandboxError` for what cannot be executed anywhere."""
+    if not spec.argv:
+        raise SandboxError(f"sandbox {spec.sandbox_id}: no program")
+    texts = [*spec.argv, *spec.env.values(), spec.cwd, spec.hostname]
+    if any("\0" in text for text in texts) or any(not name or "=" in name or "\0" in name for name in spec.env):
+        raise SandboxError(f"sandbox {spec.sandbox_id}: a program's arguments and environment cannot hold that")
+
+
 class Sandbox(Protocol):
     """A running (or ended) sandbox."""
 
@@ -171,6 +181,27 @@ class Sandbox(Protocol):
         ...
 
 
+class WaitingSandbox(Protocol):
+    """A sandbox in which nothing runs yet but what is the backend's own. It ends as sandboxes end, or by `discard`."""
+
+    @property
+    def ended(self) -> bool:
+        """Whether no program can be run in it (any more)."""
+        ...
+
+    async def run(self, argv: tuple[str, ...], env: Mapping[str, str]) -> Sandbox:
+        """Start a program with exactly that environment. At most once. Raises `SandboxError`; then nothing is left."""
+        ...
+
+    async def discard(self) -> None:
+        """End it; returns when nothing is left. After `run` it does nothing. Idempotent."""
+        ...
+
+    def memory_current_bytes(self) -> int:
+        """What it takes up now; 0 if not measured or ended."""
+        ...
+
+
 @dataclass(frozen=True, slots=True)
 class Guarantee:
     """One line of what a backend gives on this host, for the start-up line and `lambent doctor`."""
@@ -210,12 +241,16 @@ class SandboxBackend(Protocol):
         """Start a sandbox; prepares the template first if it is not (concurrent launches share one preparation)."""
         ...
 
+    async def set_up(self, template: SandboxTemplate, spec: SandboxSpec) -> WaitingSandbox:
+        """As `launch`, up to where the program is started: `argv` and `env` of the spec are not looked at."""
+        ...
+
     async def prepare(self, template: SandboxTemplate) -> None:
         """Make later launches from `template` fast. Idempotent."""
         ...
 
     async def release(self, template: SandboxTemplate) -> None:
-        """Let go of a template; sandboxes launched from it are killed. Unknown templates are fine."""
+        """Let go of a template; sandboxes made from it are killed. Unknown templates are fine."""
         ...
 
     async def close(self) -> None:

@@ -10,6 +10,7 @@ import os
 import signal
 import socket
 from collections.abc import Awaitable, Callable, Mapping
+from dataclasses import replace
 
 from lambent.worker.sandbox.api import (
     BackendReport,
@@ -18,6 +19,7 @@ from lambent.worker.sandbox.api import (
     SandboxExit,
     SandboxSpec,
     SandboxTemplate,
+    check_program,
 )
 
 Program = Callable[["FakeProcess"], Awaitable[int | None]]
@@ -155,14 +157,41 @@ class FakeSandbox:
         return 1
 
 
+class FakeWaitingSandbox:
+    """See `lambent.worker.sandbox.api.WaitingSandbox`. There is nothing of it before its program runs."""
+
+    def __init__(self, backend: FakeBackend, template: SandboxTemplate, spec: SandboxSpec) -> None:
+        self._backend = backend
+        self.template = template
+        self.spec = spec
+
+    @property
+    def ended(self) -> bool:
+        return self not in self._backend.waiting
+
+    async def run(self, argv: tuple[str, ...], env: Mapping[str, str]) -> Sandbox:
+        if self.ended:
+            raise SandboxError(f"sandbox {self.spec.sandbox_id}: it died while it waited for its program")
+        self._backend.waiting.remove(self)
+        return await self._backend.launch(self.template, replace(self.spec, argv=argv, env=env))
+
+    async def discard(self) -> None:
+        if not self.ended:
+            self._backend.waiting.remove(self)
+
+    def memory_current_bytes(self) -> int:
+        return 0
+
+
 class FakeBackend:
-    """`programs`: what runs for which `argv[0]`. `launches`: the specs of all launches so far; `failure`: when set, the
-    next launches raise it."""
+    """`programs`: what runs for which `argv[0]`. `launches`: the specs of all launches so far; `waiting`: those
+    that were set up and have no program yet; `failure`: when set, the next launches raise it."""
 
     def __init__(self, programs: Mapping[str, Program]) -> None:
         self._programs = programs
         self._sandboxes: dict[str, FakeSandbox] = {}
         self.launches: list[SandboxSpec] = []
+        self.waiting: list[FakeWaitingSandbox] = []
         self.prepared: set[SandboxTemplate] = set()
         self.failure: SandboxError | None = None
         self._running = False
@@ -193,7 +222,8 @@ class FakeBackend:
             raise self.failure
         if spec.sandbox_id in self.sandboxes:
             raise SandboxError(f"sandbox {spec.sandbox_id} is there already")
-        if not spec.argv or spec.argv[0] not in self._programs:
+        check_program(spec)
+        if spec.argv[0] not in self._programs:
             raise SandboxError(f"sandbox {spec.sandbox_id}: execute: no program {spec.argv[:1]} here")
         self.launches.append(spec)
         listeners = tuple(socket.create_server(("127.0.0.1", 0), backlog=1024) for _ in spec.listen)
@@ -209,12 +239,24 @@ class FakeBackend:
         self._sandboxes[spec.sandbox_id] = sandbox
         return sandbox
 
+    async def set_up(self, template: SandboxTemplate, spec: SandboxSpec) -> FakeWaitingSandbox:
+        await self.prepare(template)
+        if self.failure is not None:
+            raise self.failure
+        if spec.sandbox_id in self.sandboxes or any(one.spec.sandbox_id == spec.sandbox_id for one in self.waiting):
+            raise SandboxError(f"sandbox {spec.sandbox_id} is there already")
+        waiting = FakeWaitingSandbox(self, template, spec)
+        self.waiting.append(waiting)
+        return waiting
+
     async def release(self, template: SandboxTemplate) -> None:
+        self.waiting = [one for one in self.waiting if one.template != template]
         self.prepared.discard(template)
         await _end([sandbox for sandbox in self._sandboxes.values() if sandbox.process.template == template])
 
     async def close(self) -> None:
         self._running = False
+        self.waiting = []
         await _end(list(self._sandboxes.values()))
         self._sandboxes.clear()
 

@@ -7,7 +7,7 @@ import contextlib
 import os
 import socket
 import sys
-from collections.abc import AsyncIterator, Callable
+from collections.abc import AsyncIterator, Awaitable, Callable
 from dataclasses import dataclass, field
 from pathlib import Path
 from typing import Any
@@ -22,6 +22,7 @@ from lambent.worker.sandbox.api import (
     SandboxLimits,
     SandboxSpec,
     SandboxTemplate,
+    WaitingSandbox,
 )
 from lambent.worker.sandbox.linux.backend import LinuxBackend
 
@@ -127,7 +128,18 @@ class Lab:
 
     async def launch(self, *argv: str, **changes: Any) -> Sandbox:
         """Start a program. Its sockets and telemetry pipe are closed at the end of the test, its output is not."""
-        sandbox = await self.backend.launch(self.template, self.spec(argv, **changes))
+        return await self.handed_out(self.backend.launch(self.template, self.spec(argv, **changes)))
+
+    async def set_up(self, **changes: Any) -> WaitingSandbox:
+        """One that has no program yet."""
+        return await self.backend.set_up(self.template, self.spec((), env={}, **changes))
+
+    async def run_in(self, waiting: WaitingSandbox, script: str, env: dict[str, str]) -> Sandbox:
+        """Start a program of Python in one that waited. What it hands out is closed as with `launch`."""
+        return await self.handed_out(waiting.run((PYTHON, "-I", "-S", "-c", script), env))
+
+    async def handed_out(self, running: Awaitable[Sandbox]) -> Sandbox:
+        sandbox = await running
         self._handed_out += [listener.close for listener in sandbox.listeners]
         if (telemetry := sandbox.telemetry_fd) is not None:
             self._handed_out.append(lambda: os.close(telemetry))
@@ -168,6 +180,15 @@ class Lab:
                 if b"spawner" in Path(f"/proc/{pid}/cmdline").read_bytes():
                     found.append(pid)
         return found
+
+    @classmethod
+    def in_sandboxes(cls) -> list[int]:
+        """The first processes of the sandboxes that those started."""
+        return [
+            int(pid)
+            for spawner in cls.spawners()
+            for pid in Path(f"/proc/{spawner}/task/{spawner}/children").read_text().split()
+        ]
 
     def close(self) -> None:
         for close in self._handed_out:

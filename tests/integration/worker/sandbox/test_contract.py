@@ -218,6 +218,73 @@ async def test_cancelled_launch_leaves_nothing(any_lab: Any) -> None:
         await any_lab.finish(sandbox)
 
 
+@pytest.mark.parametrize("init", [True, False])
+async def test_a_sandbox_that_waited_runs_its_program_as_one_that_was_launched(
+    any_lab: Any, accept: Any, init: bool
+) -> None:
+    telling, greeting = await asyncio.gather(
+        any_lab.set_up(listen=(9001, 9002), telemetry_fd=5, init=init), any_lab.set_up(init=init)
+    )
+    assert not telling.ended
+    sandbox = await any_lab.run_in(telling, CONNECT, {"ENDPOINT": "127.0.0.1:9001"})
+    assert telling.ended
+    assert await accept(sandbox.listeners[0]) == b"from inside"
+    assert (await any_lab.finish(sandbox)).exit == SandboxExit(status=0)
+    assert os.read(sandbox.telemetry_fd, 100) == b""
+    ran = await any_lab.finish(await any_lab.run_in(greeting, GREET, {}))
+    assert (ran.exit, ran.text) == (SandboxExit(status=7), "hello\nbye\n")
+    await greeting.discard()
+
+
+async def test_a_sandbox_that_waits_is_discarded_without_a_trace(any_lab: Any, leftovers: Any) -> None:
+    await any_lab.backend.prepare(any_lab.template)
+    before = leftovers(any_lab.backend)
+    waiting = await any_lab.set_up(listen=(9001,), telemetry_fd=3, sandbox_id="one")
+    await waiting.discard()
+    await waiting.discard()
+    assert waiting.ended
+    assert leftovers(any_lab.backend) == before
+    with pytest.raises(SandboxError):
+        await any_lab.run_in(waiting, GREET, {})
+    ran = await any_lab.run_python(GREET, sandbox_id="one")
+    assert ran.exit == SandboxExit(status=7)
+
+
+async def test_a_program_that_cannot_be_run_in_a_sandbox_that_waited_leaves_nothing(
+    any_lab: Any, leftovers: Any
+) -> None:
+    await any_lab.backend.prepare(any_lab.template)
+    before = leftovers(any_lab.backend)
+    for argv, why in ((("/no/such/program",), "execute"), ((), "no program"), (("\0",), "cannot hold")):
+        waiting = await any_lab.set_up(listen=(9001,), telemetry_fd=3)
+        with pytest.raises(SandboxError, match=why):
+            await waiting.run(argv, {})
+        assert waiting.ended
+        assert leftovers(any_lab.backend) == before
+
+
+async def test_release_and_close_end_those_that_wait(any_lab: Any) -> None:
+    first = await any_lab.set_up(listen=(9001,))
+    await any_lab.backend.release(any_lab.template)
+    assert first.ended
+    with pytest.raises(SandboxError):
+        await any_lab.run_in(first, GREET, {})
+    second = await any_lab.set_up()
+    await any_lab.backend.close()
+    assert second.ended
+    await second.discard()
+
+
+async def test_cancelled_set_up_leaves_nothing(any_lab: Any) -> None:
+    for steps in (0, 1, 3, 10):
+        task = asyncio.create_task(any_lab.set_up(listen=(9001,)))
+        for _ in range(steps):
+            await asyncio.sleep(0)
+        task.cancel()
+        with contextlib.suppress(asyncio.CancelledError):
+            await (await task).discard()
+
+
 @pytest.mark.parametrize(
     "kind",
     [pytest.param("linux", marks=pytest.mark.root), pytest.param("rootless", marks=ORDINARY_USER), "process"],
@@ -245,6 +312,29 @@ class TestRealBackends:
     async def test_no_descriptors_of_ours_inside(self, real: Any) -> None:
         ran = await real.run("/bin/ls", "/proc/self/fd", telemetry_fd=5)
         assert ran.text.split() == ["0", "1", "2", "3", "5"]  # 3: the directory being listed
+
+    async def test_environment_and_descriptors_of_one_that_waited(self, real: Any, kind: str) -> None:
+        waiting, other = await real.set_up(telemetry_fd=5), await real.set_up(telemetry_fd=5)
+        sandbox = await real.handed_out(waiting.run(("/bin/sh", "-c", "env; echo $(ls /proc/self/fd)"), {"A": "1"}))
+        lines = (await real.finish(sandbox)).text.splitlines()
+        assert lines[-1] == "0 1 2 3 5"
+        theirs = ("TMPDIR=", "PWD=", "OLDPWD=", "SHLVL=", "_=")  # the shell's own
+        assert [line for line in lines[:-1] if not line.startswith(theirs)] == ["A=1"]
+        await other.discard()
+
+    async def test_one_that_dies_while_it_waits_can_be_told(self, real: Any, kind: str, leftovers: Any) -> None:
+        await real.backend.prepare(real.template)
+        before = leftovers(real.backend)
+        waiting = await real.set_up(listen=(9001,))
+        supervisors = leftovers(real.backend).children - before.children
+        (born,) = map(int, supervisors) if kind == "process" else real.in_sandboxes()
+        os.kill(born, signal.SIGKILL)
+        async with asyncio.timeout(10):
+            while not waiting.ended:
+                await asyncio.sleep(0.01)
+        with pytest.raises(SandboxError):
+            await real.run_in(waiting, GREET, {})
+        assert leftovers(real.backend) == before
 
     @pytest.mark.parametrize("init", [True, False])
     async def test_detached_processes_end_with_the_program(self, real: Any, init: bool, tmp_path: Path) -> None:

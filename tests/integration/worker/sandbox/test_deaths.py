@@ -35,6 +35,9 @@ async def main():
         )
         sandbox = await backend.launch(SandboxTemplate(f"t{number % 2}"), spec)
         if number == 2: sandbox.freeze()
+    for number in range(3, 6):  # those that have no program yet
+        spec = SandboxSpec(f"s{number}", (), {}, SandboxLimits(64 << 20, 1.0, 1 << 20), init=number != 4)
+        waiting = await backend.set_up(SandboxTemplate(f"t{number % 2}"), spec)
     print("running", flush=True)
     await asyncio.sleep(100)
 

@@ -18,6 +18,8 @@ from lambent.worker.sandbox.api import (
     SandboxError,
     SandboxSpec,
     SandboxTemplate,
+    WaitingSandbox,
+    check_program,
 )
 from lambent.worker.sandbox.linux import disk_image, probe, wire
 from lambent.worker.sandbox.linux.base_client import BaseClient
@@ -26,10 +28,12 @@ from lambent.worker.sandbox.linux.cgroup_hierarchies import Hierarchy, find_hier
 from lambent.worker.sandbox.linux.cgroups import Cgroups
 from lambent.worker.sandbox.linux.network.networks import Networks
 from lambent.worker.sandbox.linux.network.router_thread import RouterThread
+from lambent.worker.sandbox.linux.ready_channel import ReadyChannel
 from lambent.worker.sandbox.linux.sandbox import LinuxSandbox
 from lambent.worker.sandbox.linux.seccomp import build_filter
-from lambent.worker.sandbox.linux.spawner_client import ReadyChannel, SpawnerClient
+from lambent.worker.sandbox.linux.spawner_client import SpawnerClient
 from lambent.worker.sandbox.linux.tmp_images import TmpImage, TmpImages
+from lambent.worker.sandbox.linux.waiting import Program, WaitingLinuxSandbox, program
 
 logger = logging.getLogger(__name__)
 
@@ -124,13 +128,29 @@ class LinuxBackend:
         await self._spawner(template, fork=True)
 
     async def launch(self, template: SandboxTemplate, spec: SandboxSpec) -> Sandbox:
+        check_program(spec)
+        waiting = await self._ask_for(template, spec, program(spec))
+        return await waiting.started()
+
+    async def set_up(self, template: SandboxTemplate, spec: SandboxSpec) -> WaitingSandbox:
+        if spec.fork and template.zygote is not None:
+            await self._bases.prepare(template.zygote)
+        waiting = await self._ask_for(template, spec, None)
+        await waiting.until_it_waits()
+        return waiting
+
+    async def _ask_for(
+        self, template: SandboxTemplate, spec: SandboxSpec, to_run: Program | None
+    ) -> WaitingLinuxSandbox:
+        """A sandbox whose process is on its way, and knows its program if there is one yet."""
         _check(spec)
         if spec.sandbox_id in self._sandboxes:
             raise SandboxError(f"sandbox {spec.sandbox_id} is there already")
         spawner, fork = await self._spawner(template, fork=spec.fork)
         ready = ReadyChannel()
         try:
-            ready.send_program(*_program(spec))
+            if to_run is not None:
+                ready.send_program(*to_run)
             tmp = await self._tmp_images.take(spec.limits.tmp_bytes) if self._tmp_images is not None else None
             network = None
             try:
@@ -146,27 +166,18 @@ class LinuxBackend:
             ready.close()
             raise
         spawner.add(sandbox)
-        try:
-            more = [fd for fd in (None if tmp is None else tmp.mount, network) if fd is not None]
-            descriptors = (inside[0], ready.theirs.fileno(), *inside[1:], *more)
+        waiting = WaitingLinuxSandbox(spec, sandbox, ready)
+        more = [fd for fd in (None if tmp is None else tmp.mount, network) if fd is not None]
+        descriptors = (inside[0], ready.theirs.fileno(), *inside[1:], *more)
+        async with waiting.or_gone():
             try:
                 await spawner.launch(self._launch_message(spec, tmp, fork=fork), descriptors)
             finally:
                 ready.theirs.close()
                 for descriptor in inside:
                     os.close(descriptor)
-            sandbox.started(await ready.started(), spec.limits.cpus)
-        except BaseException as error:
-            sandbox.kill()
-            sandbox.close_handed_out()
-            if not isinstance(error, SandboxError):
-                raise
-            exit_ = await sandbox.wait()
-            why = " (out of memory)" if exit_.oom_killed else ""
-            raise SandboxError(f"sandbox {spec.sandbox_id}: {error}{why}") from error
-        finally:
-            ready.close()
-        return sandbox
+        ready.watch()
+        return waiting
 
     async def release(self, template: SandboxTemplate) -> None:
         tasks = [task for fork in (False, True) if (task := self._spawners.pop((template, fork), None)) is not None]
@@ -298,11 +309,6 @@ class LinuxBackend:
         )
 
 
-def _program(spec: SandboxSpec) -> tuple[tuple[bytes, ...], dict[bytes, bytes]]:
-    argv = tuple(os.fsencode(argument) for argument in spec.argv)
-    return argv, {os.fsencode(name): os.fsencode(value) for name, value in spec.env.items()}
-
-
 async def _stop(task: asyncio.Task[SpawnerClient]) -> None:
     try:
         spawner = await task
@@ -321,11 +327,6 @@ def _check(spec: SandboxSpec) -> None:
     """Refuse what the kernel would refuse in a less telling way, or what would reach outside."""
     if not _SANDBOX_ID.fullmatch(spec.sandbox_id):
         raise SandboxError(f"not a sandbox id: {spec.sandbox_id!r}")
-    if not spec.argv:
-        raise SandboxError(f"sandbox {spec.sandbox_id}: no program")
-    texts = [*spec.argv, *spec.env.values(), spec.cwd, spec.hostname]
-    if any("\0" in text for text in texts) or any(not name or "=" in name or "\0" in name for name in spec.env):
-        raise SandboxError(f"sandbox {spec.sandbox_id}: a program's arguments and environment cannot hold that")
     if spec.telemetry_fd is not None and not 3 <= spec.telemetry_fd < spec.limits.descriptors:
         raise SandboxError(f"sandbox {spec.sandbox_id}: {spec.telemetry_fd} cannot be the telemetry descriptor")
     if len(spec.listen) > wire.MAX_DESCRIPTORS:

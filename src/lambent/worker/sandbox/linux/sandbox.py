@@ -96,6 +96,11 @@ class LinuxSandbox:
         return self._cgroup.memory_current_bytes() if self._running else 0
 
     @property
+    def ending(self) -> bool:
+        """Whether its process is gone."""
+        return self._ending is not None
+
+    @property
     def _running(self) -> bool:
         return self._ending is None
 

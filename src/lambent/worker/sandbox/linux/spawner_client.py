@@ -3,17 +3,12 @@
 from __future__ import annotations
 
 import asyncio
-import socket
 from typing import Any
 
 from lambent.worker.sandbox.api import SandboxError
 from lambent.worker.sandbox.linux import wire
 from lambent.worker.sandbox.linux.base_client import BaseClient
-from lambent.worker.sandbox.linux.child_process import (
-    ChildProcess,
-    describe,
-    make_room,
-)
+from lambent.worker.sandbox.linux.child_process import ChildProcess, describe
 from lambent.worker.sandbox.linux.sandbox import LinuxSandbox
 
 
@@ -116,63 +111,3 @@ class SpawnerClient:
             sandbox.ended(None)
 
         self._loop.add_reader(pidfd, gone)
-
-
-class ReadyChannel:
-    """The server's end of the socket on which a new sandbox reports."""
-
-    def __init__(self) -> None:
-        self._loop = asyncio.get_running_loop()
-        self._ours, self.theirs = socket.socketpair(socket.AF_UNIX, socket.SOCK_SEQPACKET)
-        self._ours.setblocking(False)
-        make_room(self._ours)
-        self._outcome: asyncio.Future[tuple[socket.socket, ...]] = self._loop.create_future()
-        self._listeners: tuple[socket.socket, ...] | None = None
-
-    def send_program(self, argv: tuple[bytes, ...], env: dict[bytes, bytes]) -> None:
-        """Tell the sandbox, which may not be there yet, what to run. Raises `SandboxError`."""
-        try:
-            wire.send(self._ours, ("program", argv, env))
-        except OSError as error:
-            raise SandboxError(f"cannot tell a sandbox its program: {error}") from error
-
-    async def started(self) -> tuple[socket.socket, ...]:
-        """The listening sockets, once the program was executed. Raises `SandboxError` with the step that failed."""
-        self._loop.add_reader(self._ours, self._readable)
-        try:
-            return await self._outcome
-        except BaseException:
-            for listener in self._listeners or ():
-                listener.close()
-            raise
-        finally:
-            self._loop.remove_reader(self._ours)
-
-    def close(self) -> None:
-        self._ours.close()
-        self.theirs.close()
-
-    def _readable(self) -> None:
-        while not self._outcome.done():
-            try:
-                message, descriptors = wire.receive(self._ours)
-            except BlockingIOError:
-                return
-            except ConnectionResetError:
-                continue  # it ended without reading its program: next comes what it said before, or the end
-            self._handle(message, descriptors)
-
-    def _handle(self, message: tuple[Any, ...] | None, descriptors: tuple[int, ...]) -> None:
-        match message:
-            case ("listening",):
-                self._listeners = tuple(socket.socket(fileno=descriptor) for descriptor in descriptors)
-                for listener in self._listeners:
-                    listener.setblocking(False)
-            case ("failed", step, number):
-                self._outcome.set_exception(SandboxError(describe(step, number)))
-            case None if self._listeners is None:
-                self._outcome.set_exception(SandboxError("it died while it was being set up"))
-            case None:
-                self._outcome.set_result(self._listeners or ())
-            case _:
-                raise AssertionError(f"unknown message {message[0]!r} from a sandbox")

@@ -2,20 +2,25 @@
 
 from __future__ import annotations
 
-import asyncio
-import marshal
 import os
 import shutil
 import socket
-import struct
 import subprocess
 import sys
 import tempfile
 from pathlib import Path
 
-from lambent.worker.sandbox.api import BackendReport, Guarantee, Sandbox, SandboxError, SandboxSpec, SandboxTemplate
-from lambent.worker.sandbox.process.rewrite import rewrite_command
+from lambent.worker.sandbox.api import (
+    BackendReport,
+    Guarantee,
+    Sandbox,
+    SandboxError,
+    SandboxSpec,
+    SandboxTemplate,
+    check_program,
+)
 from lambent.worker.sandbox.process.sandbox import ProcessSandbox
+from lambent.worker.sandbox.process.waiting import Surroundings, WaitingProcess
 
 _SUPERVISOR = str(Path(__file__).parent / "supervisor.py")
 _BACKLOG = 1024
@@ -28,7 +33,6 @@ class ProcessBackend:
     def __init__(self, state_dir: Path) -> None:
         self._tmp = state_dir / "process-tmp"
         self._sandboxes: dict[str, tuple[SandboxTemplate, ProcessSandbox]] = {}
-        self._launching: set[str] = set()
         self._running = False
 
     @property
@@ -53,30 +57,18 @@ class ProcessBackend:
                 raise SandboxError(f"template {template.name}: bind {bind.source}: No such file or directory")
 
     async def launch(self, template: SandboxTemplate, spec: SandboxSpec) -> Sandbox:
+        check_program(spec)
+        return await (await self.set_up(template, spec)).run(spec.argv, spec.env)
+
+    async def set_up(self, template: SandboxTemplate, spec: SandboxSpec) -> WaitingProcess:
         if not self._running:
             raise SandboxError("the sandbox backend is not running")
-        if spec.sandbox_id in self._sandboxes or spec.sandbox_id in self._launching:
+        if spec.sandbox_id in self._sandboxes:
             raise SandboxError(f"sandbox {spec.sandbox_id} is there already")
         await self.prepare(template)
-        self._launching.add(spec.sandbox_id)
-        try:
-            sandbox, ready = self._start_supervisor(template, spec)
-        finally:
-            self._launching.remove(spec.sandbox_id)
-        self._sandboxes[spec.sandbox_id] = (template, sandbox)
-        try:
-            answer = await _read_all(ready)
-        except BaseException:
-            sandbox.kill()
-            sandbox.close_handed_out()
-            raise
-        if answer != b"+":
-            sandbox.kill()
-            sandbox.close_handed_out()
-            await sandbox.wait()
-            why = answer.removeprefix(b"+").decode(errors="replace") or "its supervisor died"
-            raise SandboxError(f"sandbox {spec.sandbox_id}: {why}")
-        return sandbox
+        waiting = self._start_supervisor(template, spec)
+        self._sandboxes[spec.sandbox_id] = (template, waiting.sandbox)
+        return waiting
 
     async def release(self, template: SandboxTemplate) -> None:
         await _end([sandbox for of, sandbox in self._sandboxes.values() if of == template])
@@ -86,8 +78,7 @@ class ProcessBackend:
         await _end([sandbox for _, sandbox in self._sandboxes.values()])
         shutil.rmtree(self._tmp, ignore_errors=True)
 
-    def _start_supervisor(self, template: SandboxTemplate, spec: SandboxSpec) -> tuple[ProcessSandbox, int]:
-        """The sandbox, and the pipe on which its supervisor says whether the program was executed."""
+    def _start_supervisor(self, template: SandboxTemplate, spec: SandboxSpec) -> WaitingProcess:
         listeners = tuple(_listen() for _ in spec.listen)
         ports = {inside: listener.getsockname()[1] for inside, listener in zip(spec.listen, listeners, strict=True)}
         tmp = Path(tempfile.mkdtemp(dir=self._tmp))
@@ -97,24 +88,14 @@ class ProcessBackend:
         telemetry_read, telemetry_write = _pipe() if spec.telemetry_fd is not None else (None, None)
         control_read, control_write = os.pipe()
         inside = [fd for fd in (output_write, ready_write, status_write, telemetry_write) if fd is not None]
-        argv, env, cwd = rewrite_command(spec, template.binds, ports, str(tmp))
-        orders = {
-            "argv": [os.fsencode(argument) for argument in argv],
-            "cwd": cwd,
-            "descriptors": spec.limits.descriptors,
-            "env": {os.fsencode(name): os.fsencode(value) for name, value in env.items()},
-            "output": output_write,
-            "telemetry": (telemetry_write, spec.telemetry_fd) if telemetry_write is not None else None,
-        }
+        telemetry = (telemetry_write, spec.telemetry_fd) if telemetry_write is not None else None
+        surroundings = Surroundings(spec, template.binds, ports, str(tmp), output_write, telemetry)
         command = [sys.executable, "-I", "-S", "-X", "utf8", _SUPERVISOR, str(ready_write), str(status_write)]
         supervisor = subprocess.Popen(
             command, pass_fds=inside, env={}, cwd="/", stdin=control_read, start_new_session=True
         )
         for descriptor in (control_read, *inside):
             os.close(descriptor)
-        data = marshal.dumps(orders)
-        with os.fdopen(control_write, "wb", closefd=False) as control:
-            control.write(struct.pack("I", len(data)) + data)
         sandbox = ProcessSandbox(
             spec.sandbox_id,
             supervisor,
@@ -126,7 +107,7 @@ class ProcessBackend:
             tmp,
             self._forget,
         )
-        return sandbox, ready_read
+        return WaitingProcess(sandbox, ready_read, control_write, surroundings)
 
     def _forget(self, sandbox: ProcessSandbox) -> None:
         self._sandboxes.pop(sandbox.sandbox_id, None)
@@ -149,26 +130,3 @@ def _pipe() -> tuple[int, int]:
     read, write = os.pipe()
     os.set_blocking(read, False)
     return read, write
-
-
-async def _read_all(descriptor: int) -> bytes:
-    """Everything until end of file; closes the descriptor."""
-    loop = asyncio.get_running_loop()
-    data = b""
-    try:
-        while True:
-            try:
-                part = os.read(descriptor, 65536)
-            except BlockingIOError:
-                readable = asyncio.Event()
-                loop.add_reader(descriptor, readable.set)
-                try:
-                    await readable.wait()
-                finally:
-                    loop.remove_reader(descriptor)
-                continue
-            if not part:
-                return data
-            data += part
-    finally:
-        os.close(descriptor)

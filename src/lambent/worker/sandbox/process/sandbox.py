@@ -61,6 +61,10 @@ class ProcessSandbox:
     def telemetry_fd(self) -> int | None:
         return self._telemetry_fd
 
+    @property
+    def ended(self) -> bool:
+        return self._exit.done()
+
     async def wait(self) -> SandboxExit:
         return await asyncio.shield(self._exit)
 
