@@ -1,15 +1,12 @@
 """This host as a worker: makes execution environments out of specs. Implements `invoke.ports.Worker`.
 
-Knows the host: its interpreters, its memory, its sandbox backend. One sandbox template per function version at one
-revision, kept while it has environments and a little longer.
+Knows the host: its interpreters, its memory, its sandbox backend.
 """
 
 from __future__ import annotations
 
 import asyncio
-import logging
 import platform
-from collections import Counter, deque
 from collections.abc import Callable
 from dataclasses import dataclass, field
 from pathlib import Path
@@ -36,20 +33,11 @@ from lambent.worker.runtimes.catalog import (
     provided_argv,
     wrapped_argv,
 )
-from lambent.worker.sandbox.api import (
-    Bind,
-    SandboxBackend,
-    SandboxError,
-    SandboxLimits,
-    SandboxSpec,
-    SandboxTemplate,
-)
+from lambent.worker.sandbox.api import SandboxBackend, SandboxLimits, SandboxSpec
 from lambent.worker.session import SessionPlan
+from lambent.worker.templates import Templates
 from lambent.worker.variables import RUNTIME_API_PORT, TELEMETRY_FD, environment_variables
 
-logger = logging.getLogger(__name__)
-
-_PREPARED = 8  # templates: each is a process
 _EXPECTED_SHARE = 4  # an environment rarely uses all it may: a quarter, until it is known what those of its version use
 _ARCHITECTURES = {"x86_64": "x86_64", "aarch64": "arm64"}
 
@@ -95,11 +83,7 @@ class LocalWorker:
         self._endpoints = endpoints
         self._settings = settings
         self._environments: dict[EnvironmentId, ExecutionEnvironment] = {}
-        self._templates: dict[str, SandboxTemplate] = {}
-        self._template_users: Counter[str] = Counter()
-        self._releases: dict[str, asyncio.TimerHandle] = {}
-        self._prepared: deque[str] = deque()  # templates that were got ready ahead, the oldest first
-        self._tasks: set[asyncio.Task[None]] = set()
+        self._templates = Templates(backend, code, settings.template_linger_s, self._released)
         self._log_budgets = LogBudgets(settings.log_limit_mb, clock.now)
         self._promised: dict[EnvironmentId, int] = {}  # MB, until the end of the first invocation
         self._used: dict[str, int] = {}  # by template: the most that an environment of it used, in MB
@@ -108,29 +92,10 @@ class LocalWorker:
         self._all_ended.set()
 
     def prepare(self, template: TemplateSpec) -> None:
-        """See `invoke.ports.Worker`. Kept for a while, and only for the last few."""
+        """See `invoke.ports.Worker`."""
         runtime = self._runtime(template.runtime, template.architecture)
-        if isinstance(runtime, LaunchFailure) or template.name in self._templates:
-            return
-        self._hold_template(template.name)
-        self._prepared.append(template.name)
-        task = asyncio.create_task(self._prepare(template, runtime), name=f"prepare {template.name}")
-        self._tasks.add(task)
-        task.add_done_callback(self._task_done)
-
-    async def _prepare(self, spec: TemplateSpec, runtime: Runtime) -> None:
-        try:
-            layers = await self._merged_layers(spec.name, spec.layer_digests)
-            await self._backend.prepare(self._template(spec.name, runtime, spec.code_digest, layers))
-        except SandboxError as error:
-            logger.info("could not prepare for a function; its first invocation will try", extra={"reason": str(error)})
-        finally:
-            self._let_go(spec.name)
-        while len(self._prepared) > _PREPARED:
-            oldest = self._prepared.popleft()
-            if oldest not in self._template_users and (timer := self._releases.pop(oldest, None)) is not None:
-                timer.cancel()
-                self._release_template(oldest)
+        if not isinstance(runtime, LaunchFailure):
+            self._templates.prepare(template, runtime)
 
     def start_environment(self, spec: EnvironmentSpec, events: WorkerEvents) -> None:
         """See `invoke.ports.Worker`."""
@@ -149,7 +114,7 @@ class LocalWorker:
             self._forget(environment_id, spec.template)
             events.environment_ended(environment_id, failure)
 
-        self._hold_template(spec.template)
+        self._templates.hold(spec.template)
         stream = LogStreamId(spec.function.account, spec.function.region, spec.log_group, spec.log_stream)
         environment = ExecutionEnvironment(
             spec,
@@ -190,10 +155,7 @@ class LocalWorker:
         for environment in list(self._environments.values()):
             environment.stop("the server stops")
         await self._all_ended.wait()
-        for timer in self._releases.values():
-            timer.cancel()
-        for task in list(self._tasks):
-            await task
+        await self._templates.close()
         await self._backend.close()
 
     @property
@@ -216,12 +178,12 @@ class LocalWorker:
 
     async def _plan(self, spec: EnvironmentSpec, runtime: Runtime) -> SessionPlan | NoEntrypoint:
         tree = self._code.tree(spec.code_digest)
-        layers = await self._merged_layers(spec.template, spec.layer_digests)
+        layers = await self._templates.merged_layers(spec.template, spec.layer_digests)
         argv = _argv(spec, runtime, tree, layers)
         if argv is None:
             return NoEntrypoint(PROVIDED_BOOTSTRAPS)
         return SessionPlan(
-            template=self._template(spec.template, runtime, spec.code_digest, layers),
+            template=self._templates.template(spec.template, runtime, spec.code_digest, layers),
             sandbox=SandboxSpec(
                 sandbox_id=spec.environment_id,
                 argv=argv,
@@ -248,19 +210,6 @@ class LocalWorker:
             identity=EnvironmentIdentity(spec.environment_id, spec.function, spec.credentials),
         )
 
-    def _template(self, name: str, runtime: Runtime, code_digest: str, layers: Path | None) -> SandboxTemplate:
-        tree = self._code.tree(code_digest)
-        return self._templates.setdefault(name, _template(name, runtime, tree, layers))
-
-    async def _merged_layers(self, template: str, digests: tuple[str, ...]) -> Path | None:
-        """What is at /opt, if anything."""
-        if not digests:
-            return None
-        try:
-            return await self._code.merged(digests)
-        except OSError as error:
-            raise SandboxError(f"the layers of {template} cannot be merged: {error}") from error
-
     def _learn(self, environment: ExecutionEnvironment) -> None:
         """What this environment's invocation used, others of its function version will use."""
         if environment.memory_used_mb:
@@ -268,44 +217,16 @@ class LocalWorker:
             template = environment.spec.template
             self._used[template] = max(self._used.get(template, 0), environment.memory_used_mb)
 
-    def _hold_template(self, name: str) -> None:
-        self._template_users[name] += 1
-        timer = self._releases.pop(name, None)
-        if timer is not None:
-            timer.cancel()
-
     def _forget(self, environment_id: EnvironmentId, template: str) -> None:
         self._promised.pop(environment_id, None)
         if self._environments.pop(environment_id, None) is None:
             return
-        self._let_go(template)
+        self._templates.let_go(template)
         if not self._environments:
             self._all_ended.set()
 
-    def _let_go(self, template: str) -> None:
-        self._template_users[template] -= 1
-        if not self._template_users[template]:
-            del self._template_users[template]
-            loop = asyncio.get_running_loop()
-            self._releases[template] = loop.call_later(
-                self._settings.template_linger_s, self._release_template, template
-            )
-
-    def _release_template(self, name: str) -> None:
-        self._releases.pop(name, None)
-        self._used.pop(name, None)
-        template = self._templates.pop(name, None)
-        if template is None:
-            return
-        task = asyncio.create_task(self._backend.release(template), name=f"release {name}")
-        self._tasks.add(task)
-        task.add_done_callback(self._task_done)
-
-    def _task_done(self, task: asyncio.Task[None]) -> None:
-        """The supervision point of the worker's own tasks."""
-        self._tasks.discard(task)
-        if not task.cancelled() and (error := task.exception()) is not None:
-            logger.error("could not %s", task.get_name(), exc_info=error)
+    def _released(self, template: str) -> None:
+        self._used.pop(template, None)
 
 
 def _argv(spec: EnvironmentSpec, runtime: Runtime, tree: Path, layers: Path | None) -> tuple[str, ...] | None:
@@ -313,13 +234,3 @@ def _argv(spec: EnvironmentSpec, runtime: Runtime, tree: Path, layers: Path | No
         return provided_argv(tree, () if layers is None else (layers,))
     argv = runtime.command(spec.memory_mb, spec.environment.get("NODE_OPTIONS", ""))
     return wrapped_argv(argv) if spec.environment.get(EXEC_WRAPPER) else argv
-
-
-def _template(name: str, runtime: Runtime, tree: Path, layers: Path | None) -> SandboxTemplate:
-    opt = () if layers is None else (Bind(layers, "/opt"),)
-    return SandboxTemplate(
-        name=name,
-        binds=(*runtime.binds, Bind(tree, "/var/task"), *opt),
-        directories=("/opt", *runtime.directories),
-        zygote=runtime.zygote,
-    )
