@@ -112,8 +112,8 @@ OTHERS: dict[str, Any] = {
     "privileged_port": {"EACCES"},
 }  # fmt: skip
 GROUPS = {"kernel": KERNEL, "files": FILES, "others": OTHERS}
-# What is otherwise under an ordinary user. In /proc the init of a fork belongs to the root of the namespace that its
-# zygote was executed in, which is the user of all sandboxes there: the modes of its files stop nobody. What more
+# What is otherwise under an ordinary user. In /proc, init belongs to the root of the namespace that sandboxes
+# are made in, which is the user of all sandboxes there: the modes of its files stop nobody. What more
 # than the modes protects (memory, variables, what the descriptors are) stays closed; the rest is of no use.
 ROOTLESS: dict[tuple[str, str], set[Any]] = {
     ("files", "read /proc/1/fd"): {str(number) for number in range(64)},

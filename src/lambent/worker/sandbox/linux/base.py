@@ -16,7 +16,7 @@ import os
 from _signal import SIG_IGN, SIGHUP, SIGINT, SIGTERM, signal  # type: ignore[import-not-found]
 from _socket import socket
 
-from lambent.worker.sandbox.linux import enter, rootfs, spawner, syscalls, wire
+from lambent.worker.sandbox.linux import enter, memory, rootfs, spawner, syscalls, wire
 
 TYPE_CHECKING = False  # `typing` costs too much to import
 if TYPE_CHECKING:
@@ -51,6 +51,7 @@ def serve_zygote(argument: str) -> dict[bytes, bytes] | None:
     syscalls.set_process_name(b"lambent-zygote")
     _quieten()
     control = socket(fileno=control_fd)
+    memory.use_huge_pages()
     wire.send(control, ("ready",))
     entry = _serve(control, host_mounts)
     del control

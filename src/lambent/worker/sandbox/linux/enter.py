@@ -17,7 +17,7 @@ from _signal import NSIG, SIG_DFL, SIG_SETMASK, SIGKILL, SIGSTOP, pthread_sigmas
 from _socket import AF_INET, SO_REUSEADDR, SOCK_STREAM, SOL_SOCKET, sethostname, socket
 from fcntl import F_DUPFD_CLOEXEC, fcntl, ioctl
 
-from lambent.worker.sandbox.linux import syscalls, wire
+from lambent.worker.sandbox.linux import init, syscalls, wire
 
 TYPE_CHECKING = False  # `typing` costs too much to import
 if TYPE_CHECKING:
@@ -67,14 +67,20 @@ class Descriptors:
 class Entry:
     """What a new process needs to know to become a sandbox."""
 
-    __slots__ = ("descriptors", "last_capability", "launch", "template")
+    __slots__ = ("descriptors", "init", "last_capability", "launch", "template")
 
     def __init__(
-        self, template: wire.Template, launch: wire.Launch, descriptors: Descriptors, last_capability: int
+        self,
+        template: wire.Template,
+        launch: wire.Launch,
+        descriptors: Descriptors,
+        init_program: init.Init,
+        last_capability: int,
     ) -> None:
         self.template = template
         self.launch = launch
         self.descriptors = descriptors
+        self.init = init_program
         self.last_capability = last_capability
 
 
@@ -108,6 +114,8 @@ class _Entering:
         self.template = entry.template
         self.launch = entry.launch
         self.descriptors = entry.descriptors
+        self.init = entry.init
+        self.init_file = entry.init.descriptor
         self.last_capability = entry.last_capability
         self.step = ""
 
@@ -143,21 +151,14 @@ class _Entering:
         return self._fork() if self.launch.fork else self._execute()
 
     def _execute(self) -> NoReturn:
+        self._leave_init_behind()
         argv, env = self._program()
         self.step = "execute"
-        if self.launch.init:
-            # `posix_spawn` copies no memory, which a fork would for half a millisecond.
-            self._stay_as_init(os.posix_spawn(argv[0], argv, env, setsid=True))
         os.execve(argv[0], argv, env)  # noqa: S606 - that is the point
 
     def _fork(self) -> dict[bytes, bytes]:
         """Go on as a fork of the zygote, with the name and the descriptors of an executed program."""
-        if self.launch.init:
-            self.step = "fork"
-            program = os.fork()
-            if program:
-                self._stay_as_init(program)
-            os.setsid()
+        self._leave_init_behind()
         syscalls.prctl(syscalls.PR_SET_DUMPABLE, 1)  # as executing a program makes it
         argv, env = self._program()
         syscalls.set_process_name(argv[0].rpartition(b"/")[2])
@@ -170,6 +171,15 @@ class _Entering:
             first = telemetry + 1
         syscalls.close_descriptors(first)  # among them `ready`: it runs
         return env
+
+    def _leave_init_behind(self) -> None:
+        """Go on as a child of pid 1, which stays as init. Without one, this process is pid 1."""
+        if self.launch.init:
+            self.step = "leave init behind"
+            status = self.descriptors.status
+            assert status is not None  # noqa: S101 - the server sends one whenever it asks for an init
+            self.init.leave_behind(self.init_file, status)
+            os.setsid()
 
     def _program(self) -> tuple[tuple[bytes, ...], dict[bytes, bytes]]:
         """What to run, from the server. It may come long after the sandbox was made."""
@@ -216,6 +226,7 @@ class _Entering:
         output, wanted.ready = _move_above(wanted.output, above), _move_above(wanted.ready, above)
         telemetry = None if wanted.telemetry is None else _move_above(wanted.telemetry, above)
         wanted.status = None if wanted.status is None else _move_above(wanted.status, above)
+        self.init_file = _move_above(self.init_file, above)
         os.dup2(os.open("/dev/null", os.O_RDONLY), 0)
         os.dup2(output, 1)
         os.dup2(output, 2)
@@ -238,22 +249,8 @@ class _Entering:
             self.step = "drop privileges"
         syscalls.drop_capabilities(self.last_capability)
         syscalls.prctl(syscalls.PR_SET_NO_NEW_PRIVS, 1)
-        syscalls.prctl(syscalls.PR_SET_DUMPABLE, 0)  # init stays so: its program must not read or change its memory
+        syscalls.prctl(syscalls.PR_SET_DUMPABLE, 0)  # until it is a program's: execution makes it so, or `_fork`
         syscalls.prctl(syscalls.PR_SET_PDEATHSIG, SIGKILL)  # the change of user has cleared it
-
-    def _stay_as_init(self, program: int) -> NoReturn:
-        """Stay as pid 1, which reaps what is orphaned and ends, and with it everything in the sandbox, when the
-        program ends."""
-        status_pipe = self.descriptors.status
-        assert status_pipe is not None  # noqa: S101 - the server sends one whenever it asks for an init
-        syscalls.close_descriptors(0, status_pipe - 1)  # among them `ready`: the program was executed
-        syscalls.close_descriptors(status_pipe + 1)
-        syscalls.set_process_title(b"lambent-init")
-        while True:
-            pid, status = os.waitpid(-1, 0)
-            if pid == program:
-                os.write(status_pipe, wire.STATUS.pack(status))
-                os._exit(0)
 
 
 def _become_ordinary_process() -> None:

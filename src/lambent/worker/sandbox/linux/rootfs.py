@@ -19,7 +19,7 @@ from __future__ import annotations
 
 import os
 
-from lambent.worker.sandbox.linux import syscalls, wire
+from lambent.worker.sandbox.linux import init, syscalls, wire
 
 _DEVICES = ("null", "zero", "full", "random", "urandom")
 _DEVICE_LINKS = (("fd", ""), ("stdin", "/0"), ("stdout", "/1"), ("stderr", "/2"))  # to below /proc/self/fd
@@ -47,9 +47,9 @@ class Step:
     now = ""
 
 
-def build(template: wire.Template) -> None:
-    """Move this process, in a mount namespace of its own, into the template's root. Raises `OSError`; `Step.now` says
-    at what."""
+def build(template: wire.Template) -> int:
+    """Move this process, in a mount namespace of its own, into the template's root. Returns a descriptor of the program
+    that is init there. Raises `OSError`; `Step.now` says at what."""
     Step.now = "unshare mount namespace"
     syscalls.unshare(syscalls.CLONE_NEWNS | syscalls.CLONE_NEWUTS)
     syscalls.set_domain_name(b"")
@@ -79,8 +79,11 @@ def build(template: wire.Template) -> None:
         os.close(host_proc)
     else:
         syscalls.mount("proc", "/proc", "proc", syscalls.MS_NOSUID | syscalls.MS_NODEV | syscalls.MS_NOEXEC)
+    Step.now = "make init"
+    descriptor = init.make("/.init")
     Step.now = "make the root read-only"
     syscalls.set_mount_flags("/", _PRIVATE, recursive=False)
+    return descriptor
 
 
 def _open_system() -> list[tuple[int, str, bool]]:

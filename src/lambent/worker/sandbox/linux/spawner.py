@@ -12,7 +12,7 @@ import select
 from _signal import SIGKILL  # type: ignore[import-not-found]
 from _socket import socket
 
-from lambent.worker.sandbox.linux import enter, rootfs, syscalls, wire
+from lambent.worker.sandbox.linux import enter, init, rootfs, syscalls, wire
 
 TYPE_CHECKING = False  # `typing` costs too much to import
 if TYPE_CHECKING:
@@ -55,21 +55,24 @@ def run(control_fd: int, host_mounts: int | None) -> enter.Entry | None:
     fields: Any = message[1:]
     template = wire.Template(*fields)
     try:
-        rootfs.build(template)
+        init_program = init.Init(rootfs.build(template))
     except OSError as error:
         wire.send(control, ("failed", rootfs.Step.now, error.errno or 0))
         return None
     wire.send(control, ("template_ready",))
     try:
-        _Spawner(control, template, hierarchies).serve()
-    except _InSandbox as there:
-        return there.entry
+        _Spawner(control, template, hierarchies, init_program).serve()
+    except _InSandbox as inside:
+        return inside.entry
     return None
 
 
 class _Spawner:
-    def __init__(self, control: socket, template: wire.Template, hierarchies: tuple[int, ...]) -> None:
+    def __init__(
+        self, control: socket, template: wire.Template, hierarchies: tuple[int, ...], init_program: init.Init
+    ) -> None:
         self._control = control
+        self._init = init_program
         self._template = template
         self._hierarchies = hierarchies
         self._last_capability = syscalls.last_capability()
@@ -133,7 +136,7 @@ class _Spawner:
             descriptors = enter.Descriptors(
                 received[0], received[1], telemetry, status, tmp, groups, go_read, self._life_read
             )
-            raise _InSandbox(enter.Entry(self._template, launch, descriptors, self._last_capability))
+            raise _InSandbox(enter.Entry(self._template, launch, descriptors, self._init, self._last_capability))
         for descriptor in (go_read, *groups):
             os.close(descriptor)
         try:

@@ -111,7 +111,7 @@ def _thread_id_address() -> int:
     return base + places[-1] if places else 0
 
 
-_tid_address = _thread_id_address()
+thread_id_address = _thread_id_address()
 
 
 def clone3(flags: int, into_cgroup: int | None) -> tuple[int, int]:
@@ -121,11 +121,11 @@ def clone3(flags: int, into_cgroup: int | None) -> tuple[int, int]:
     flags |= CLONE_PIDFD
     if into_cgroup is not None:
         flags |= CLONE_INTO_CGROUP
-    if _tid_address:
+    if thread_id_address:
         flags |= CLONE_CHILD_SETTID | CLONE_CHILD_CLEARTID
     exit_signal = 0 if flags & CLONE_PARENT else _SIGCHLD
     arguments = struct.pack(
-        "11Q", flags, ctypes.addressof(pidfd), _tid_address, 0, exit_signal, 0, 0, 0, 0, 0, into_cgroup or 0
+        "11Q", flags, ctypes.addressof(pidfd), thread_id_address, 0, exit_signal, 0, 0, 0, 0, 0, into_cgroup or 0
     )
     ctypes.pythonapi.PyOS_BeforeFork()
     pid = _libc_keeping_lock.syscall(ctypes.c_long(_SYS_CLONE3), arguments, ctypes.c_size_t(len(arguments)))
@@ -165,6 +165,21 @@ def mount(source: str | None, target: str, kind: str | None, flags: int, options
 
 def unmount_detach(target: str) -> None:
     _check(_libc.umount2(os.fsencode(target), MNT_DETACH), f"umount {target}")
+
+
+def map_file(descriptor: int, size: int, protection: int, flags: int) -> int:
+    """The address of the first `size` bytes of a file in memory, for as long as this process lives."""
+    _libc.mmap.restype = ctypes.c_void_p
+    address = _libc.mmap(None, ctypes.c_size_t(size), protection, flags, descriptor, ctypes.c_long(0))
+    failed = address == ctypes.c_void_p(-1).value
+    _check(-1 if failed else 0, "mmap")
+    return int(address)
+
+
+def collapse(start: int, size: int) -> bool:
+    """Keep memory in huge pages; False where that cannot be had, now or on this kernel (before 6.1)."""
+    advice = 25  # MADV_COLLAPSE
+    return bool(_libc.madvise(ctypes.c_void_p(start), ctypes.c_size_t(size), advice) == 0)
 
 
 def pivot_root(new_root: str, put_old: str) -> None:
