@@ -267,10 +267,16 @@ class ExecutionEnvironment:
                 current, failure.payload, failure=failure, status=status, duration_ms=duration_ms, words=words
             )
 
+    def memory_taken_mb(self) -> int:
+        """The most it has used up to now."""
+        if self._session is None:
+            return 0
+        return min(-(-self._session.memory_peak_bytes() // limits.MIB), self.spec.memory_mb)
+
     def _max_memory_used_mb(self) -> int:
         if self._session is None:
             return 0
-        self.memory_used_mb = min(-(-self._session.memory_peak_bytes() // limits.MIB), self.spec.memory_mb)
+        self.memory_used_mb = self.memory_taken_mb()
         return self.memory_used_mb
 
     # Idle

@@ -21,6 +21,7 @@ from lambent.worker import host_memory
 from lambent.worker.environment_settings import INIT_CPUS, EnvironmentSettings, NoEntrypoint
 from lambent.worker.execution_environment import ExecutionEnvironment
 from lambent.worker.log_budget import LogBudgets
+from lambent.worker.memory_promises import MemoryPromises
 from lambent.worker.networks import FunctionNetworks
 from lambent.worker.output import OutputLog
 from lambent.worker.platform_log import RuntimeVersion
@@ -38,7 +39,6 @@ from lambent.worker.session import SessionPlan
 from lambent.worker.templates import Templates
 from lambent.worker.variables import RUNTIME_API_PORT, TELEMETRY_FD, environment_variables
 
-_EXPECTED_SHARE = 4  # an environment rarely uses all it may: a quarter, until it is known what those of its version use
 _ARCHITECTURES = {"x86_64": "x86_64", "aarch64": "arm64"}
 
 
@@ -85,8 +85,7 @@ class LocalWorker:
         self._environments: dict[EnvironmentId, ExecutionEnvironment] = {}
         self._templates = Templates(backend, code, settings.template_linger_s, self._released)
         self._log_budgets = LogBudgets(settings.log_limit_mb, clock.now)
-        self._promised: dict[EnvironmentId, int] = {}  # MB, until the end of the first invocation
-        self._used: dict[str, int] = {}  # by template: the most that an environment of it used, in MB
+        self._promises = MemoryPromises()
         self._memory_levels = host_memory.own_levels()
         self._all_ended = asyncio.Event()
         self._all_ended.set()
@@ -106,6 +105,8 @@ class LocalWorker:
         environment_id = spec.environment_id
 
         def ready() -> None:
+            if not environment.memory_used_mb:
+                self._promises.ready(environment_id, environment.memory_taken_mb())
             self._learn(environment)
             events.environment_ready(environment_id)
 
@@ -130,7 +131,7 @@ class LocalWorker:
             ended=ended,
         )
         self._environments[environment_id] = environment
-        self._promised[environment_id] = max(spec.memory_mb // _EXPECTED_SHARE, self._used.get(spec.template, 0))
+        self._promises.begin(environment_id, spec.template, spec.memory_mb)
         self._all_ended.clear()
         environment.start()
 
@@ -145,10 +146,10 @@ class LocalWorker:
             environment.stop(reason)
 
     def has_capacity(self, memory_mb: int) -> bool:
-        """Whether the host has room beyond the reserve, and beyond what was promised to those that have not finished an
-        invocation and so may not use yet what they will."""
-        promised_mb = sum(self._promised.values()) + memory_mb // _EXPECTED_SHARE
-        return host_memory.available_mb(self._memory_levels) - self._settings.memory_reserve_mb >= promised_mb
+        """Whether the host has room beyond the reserve, and beyond what was promised to those that do not use yet what
+        they will."""
+        room_mb = host_memory.available_mb(self._memory_levels) - self._settings.memory_reserve_mb
+        return room_mb >= self._promises.with_another(memory_mb)
 
     async def close(self) -> None:
         """End every environment and wait until nothing of them is left."""
@@ -212,13 +213,12 @@ class LocalWorker:
 
     def _learn(self, environment: ExecutionEnvironment) -> None:
         """What this environment's invocation used, others of its function version will use."""
+        spec = environment.spec
         if environment.memory_used_mb:
-            self._promised.pop(environment.spec.environment_id, None)
-            template = environment.spec.template
-            self._used[template] = max(self._used.get(template, 0), environment.memory_used_mb)
+            self._promises.finished(spec.environment_id, spec.template, environment.memory_used_mb)
 
     def _forget(self, environment_id: EnvironmentId, template: str) -> None:
-        self._promised.pop(environment_id, None)
+        self._promises.ended(environment_id)
         if self._environments.pop(environment_id, None) is None:
             return
         self._templates.let_go(template)
@@ -226,7 +226,7 @@ class LocalWorker:
             self._all_ended.set()
 
     def _released(self, template: str) -> None:
-        self._used.pop(template, None)
+        self._promises.forget(template)
 
 
 def _argv(spec: EnvironmentSpec, runtime: Runtime, tree: Path, layers: Path | None) -> tuple[str, ...] | None:
