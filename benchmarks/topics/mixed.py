@@ -12,6 +12,7 @@ from table import Figure, Row
 from topics import Options
 
 _LARGE_CHARACTERS = 5 * 1024 * 1024
+_RECORDS = 70_000  # 4.5 MB
 _CALLERS = 2
 
 
@@ -21,10 +22,13 @@ def measure(subject: Lambent, options: Options) -> Iterator[Row]:
     port = subject.port
     small = subject.invoke_request("python", {"key": "value"})
     large = subject.invoke_request("size", {"data": "x" * _LARGE_CHARACTERS})
+    records = [{"id": number, "name": f"name {number}", "tags": ["a", None, True]} for number in range(_RECORDS)]
+    large_records = subject.invoke_request("size", {"data": records})
     waiting = subject.invoke_request("slow", 0.2)
     backgrounds: dict[str, AbstractContextManager[None]] = {
         "alone": contextlib.nullcontext(),
         "beside 5 MiB events from 2 callers": load.background(load.run, port, large, 2, 3600.0),
+        "beside 4.5 MB of small records from 2 callers": load.background(load.run, port, large_records, 2, 3600.0),
         "beside 64 invocations that wait": load.background(load.run, port, waiting, 64, 3600.0),
         "beside callers that hang up over 5 MiB events": load.background(load.hang_up, port, large),
         "beside 8 callers that read slowly": load.background(load.read_slowly, port, small, 8),

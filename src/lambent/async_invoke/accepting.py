@@ -2,14 +2,12 @@
 
 from __future__ import annotations
 
-import asyncio
 from collections.abc import Callable
 
 from lambent.async_invoke.events import Event, queue_of
 from lambent.async_invoke.ports import AsyncObserver
 from lambent.invoke.directory import FunctionDirectory
-from lambent.invoke.frontend import OFF_LOOP_BYTES
-from lambent.invoke.payload import check_json
+from lambent.invoke.payload import check_any
 from lambent.invoke.tenants import check_tenant
 from lambent.invoke.tracing import Tracing
 from lambent.model import limits
@@ -58,10 +56,7 @@ class Acceptance:
                 f"{len(payload)} byte payload is too large for the Event invocation type "
                 f"(limit {limits.ASYNC_EVENT_MAX_BYTES} bytes)"
             )
-        if len(payload) > OFF_LOOP_BYTES:
-            await asyncio.to_thread(check_json, payload)
-        else:
-            check_json(payload)
+        await check_any(payload)
         event = Event(reference, request_id, payload, self._tracing.accepted(version, trace_header), tenant_id)
         queue = queue_of(reference.function)
         try:

@@ -11,7 +11,7 @@ from collections.abc import Callable
 
 from lambent.invoke.counting import Counting, Permit, Throttled, ThrottleReason
 from lambent.invoke.directory import FunctionDirectory
-from lambent.invoke.payload import check_json
+from lambent.invoke.payload import INLINE_MAX_BYTES, check_any, check_json
 from lambent.invoke.pool import PendingInvocation
 from lambent.invoke.pools import Pools
 from lambent.invoke.ports import InvocationObserver
@@ -30,8 +30,6 @@ from lambent.model.execution import Completed, Invocation
 from lambent.model.function import FunctionVersion
 from lambent.model.ids import RequestId
 from lambent.model.values import value
-
-OFF_LOOP_BYTES = 128 * 1024  # larger payloads are parsed on another thread
 
 
 @value
@@ -96,10 +94,7 @@ class Frontend:
             raise RequestTooLargeException(
                 f"Request must be smaller than {limits.SYNC_REQUEST_MAX_BYTES} bytes for the InvokeFunction operation"
             )
-        if len(payload) > OFF_LOOP_BYTES:
-            await asyncio.to_thread(check_json, payload)
-        else:
-            check_json(payload)
+        await check_any(payload)
         trace_header = await self._trace_header(version, request)
         invocation = _invocation(request, payload, version, trace_header)
         outcome = await self._run(version, request.reference.qualifier, invocation)
@@ -116,7 +111,7 @@ class Frontend:
         something must be awaited first; raises what `invoke` raises."""
         version = self._directory.cached(request.reference)
         payload = request.payload or b"{}"
-        if version is None or request.dry_run or request.trace_header is not None or len(payload) > OFF_LOOP_BYTES:
+        if version is None or request.dry_run or request.trace_header is not None or len(payload) > INLINE_MAX_BYTES:
             return False
         if not self._reservations.are_current:
             return False
