@@ -17,7 +17,7 @@ from lambent.cli.printing import print_json, print_table
 from lambent.cli.settings import host_settings
 from lambent.worker import host_memory
 from lambent.worker.runtimes.catalog import RuntimeCatalog
-from lambent.worker.sandbox.api import BackendReport
+from lambent.worker.sandbox.api import BackendReport, NetworkPolicy
 from lambent.worker.sandbox.linux.backend import LinuxBackend
 
 
@@ -25,8 +25,10 @@ def run(options: Namespace) -> int:
     """Probe this machine and print what was found."""
     settings = host_settings(options)
     data_dir = settings.data_dir
-    report = LinuxBackend("doctor", data_dir / "sandbox").report()
-    reports = [report] if report.usable else [report, LinuxBackend("doctor", data_dir, rootless=True).report()]
+    internet = [NetworkPolicy(internet=True)]
+    report = LinuxBackend("doctor", data_dir, networks=internet).report()
+    rootless = LinuxBackend("doctor", data_dir, networks=internet, rootless=True)
+    reports = [report] if report.usable else [report, rootless.report()]
     catalog = RuntimeCatalog(settings.runtimes_dir, os.environ)
     runtimes = [_runtime(catalog, name) for name in catalog.known()]
     if options.json:
@@ -76,6 +78,9 @@ def _print(host: dict[str, Any], reports: list[BackendReport], runtimes: list[di
         if report.guarantees:
             rows = [("yes" if g.holds else "NO", g.name, g.how) for g in report.guarantees]
             print_table(("", "GUARANTEE", "HOW"), rows)
+        if report.usable:
+            what = f"no: {report.why_no_network}" if report.why_no_network else f"yes, {report.network}"
+            print(f"\nThe internet for functions ({report.name}): {what}")
     print("\nRuntimes:")
     print_table(
         ("", "NAME", "VERSION", "ADVICE"),

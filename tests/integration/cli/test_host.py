@@ -54,10 +54,12 @@ def test_doctor(lambent: Command, shared: str, tmp_path: Path) -> None:
     assert first.endswith(f"MB free at {tmp_path / 'data'}")
     assert "Sandbox linux: usable" in lines
     assert {line.split()[0] for line in lines[lines.index("Sandbox linux: usable") + 2 :] if line} >= {"yes"}
+    (network,) = [line for line in lines if line.startswith("The internet for functions (linux): ")]
     told = json.loads(
         lambent("doctor", "--json", "--data-dir", str(tmp_path / "data"), LAMBENT_RUNTIMES_DIR=shared).stdout
     )
     assert told["sandbox"]["usable"]
+    assert network.endswith(told["sandbox"]["why_no_network"] or told["sandbox"]["network"])
     assert [runtime["name"] for runtime in told["runtimes"]] == list(KNOWN)
     assert next(runtime for runtime in told["runtimes"] if runtime["name"] == "nodejs22.x")["sdk"]
     assert told["host"]["cpus"] == os.cpu_count()

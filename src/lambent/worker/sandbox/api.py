@@ -214,13 +214,15 @@ class Guarantee:
 @dataclass(frozen=True, slots=True)
 class BackendReport:
     """What a backend can do on this host. `usable` False: `reason` says what is missing and what to do.
-    `why_no_network`: why sandboxes cannot be given a `network`; "" if they can, or if that was not tried yet."""
+    `why_no_network`: why sandboxes cannot be given a `network`; "" if they can, or, before the backend was started, are
+    likely to. `network`: by what then, and what may yet be in the way."""
 
     name: str
     usable: bool
     reason: str = ""
     guarantees: tuple[Guarantee, ...] = field(default=())
     why_no_network: str = ""
+    network: str = ""
 
 
 class SandboxBackend(Protocol):

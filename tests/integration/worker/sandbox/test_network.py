@@ -1,10 +1,12 @@
-"""The network of `linux` sandboxes, against an outside made for the test: another network namespace, with a web server
-and a name server, that the host of the test (a namespace too) has its default route to."""
+"""The network of sandboxes, against an outside made for the test: another network namespace, with a web server and a
+name server, that the host of the test (a namespace too) has its default route to. As root and as an ordinary user."""
 
 from __future__ import annotations
 
 import json
 import os
+import shutil
+import signal
 import subprocess
 import sys
 import time
@@ -84,14 +86,22 @@ async def main():
     dns.servers.__defaults__ = (resolv_conf,)
     policies = [None if p is None else NetworkPolicy(p["internet"], tuple(p["networks"]), tuple(p["hosts"]))
                 for p, _ in orders["runs"]]
-    backend = LinuxBackend(orders["instance"], state, networks=[p for p in policies if p])
+    networks = [p for p in policies if p]
+    backend = LinuxBackend(orders["instance"], state, networks=networks, rootless=os.geteuid() != 0)
     await backend.start()
     print(json.dumps(backend.report().why_no_network), flush=True)
+    sys.stdin.readline()
     template = SandboxTemplate("t", (Bind(Path(sys.base_prefix), sys.base_prefix),))
     async def run(number, policy, script):
         spec = SandboxSpec(f"s{number}", (sys.base_prefix + "/bin/python3", "-I", "-S", "-c", script),
                            {"PATH": "/usr/bin:/bin"}, SandboxLimits(128 << 20, 2.0, 8 << 20), network=policy)
-        sandbox = await backend.launch(template, spec)
+        while True:
+            try:
+                sandbox = await backend.launch(template, spec)
+                break
+            except SandboxError as error:  # what makes them has just died
+                print(error, file=sys.stderr)
+                await asyncio.sleep(0.05)
         output = await read(sandbox.output_fd)
         await sandbox.wait()
         return output
@@ -123,6 +133,19 @@ def udp(host):
         except OSError as error:
             return str(error.errno)
 """
+# Runs on the test's host: a whole server, and a function.
+SERVER = """
+import json, sys
+from pathlib import Path
+from lambent.testing.server import RunningServer
+SOURCE = sys.argv[1] + '''
+def handler(event, context):
+    return [reach(address) for address in event]
+'''
+with RunningServer(Path.home() / "data", ("--sandbox", "rootless", "--network", "internet")) as server:
+    server.deploy("probe", {"app.py": SOURCE}, Timeout=30)
+    print(json.dumps(server.invoke("probe", ["8.8.8.8", "10.1.2.3", "93.184.216.1"]).payload), flush=True)
+"""
 INTERNET: dict[str, Any] = {"internet": True, "networks": [], "hosts": []}
 REFUSED = "OSError 113"
 
@@ -132,10 +155,10 @@ def ip(*arguments: str) -> None:
 
 
 class World:
-    """Two namespaces: the host's and the outside."""
+    """Two namespaces: the host's and the outside. `user`: who runs the server on the host, if not root."""
 
-    def __init__(self, name: str, state: Path) -> None:
-        self.host, self.outside, self.state = f"{name}h", f"{name}o", state
+    def __init__(self, name: str, state: Path, user: Any = None) -> None:
+        self.host, self.outside, self.state, self.user = f"{name}h", f"{name}o", state, user
         self.instance = f"{os.getpid():08x}"
         self.processes: list[subprocess.Popen[str]] = []
         for namespace in (self.host, self.outside):
@@ -151,33 +174,69 @@ class World:
         self.start(self.outside, OUTSIDE).stdout.readline()  # type: ignore[union-attr]
 
     def start(self, namespace: str, script: str) -> subprocess.Popen[str]:
-        command = ["ip", "netns", "exec", namespace, sys.executable, "-c", script]
+        return self._start("ip", "netns", "exec", namespace, sys.executable, "-c", script)
+
+    def _start(self, *command: str) -> subprocess.Popen[str]:
         process = subprocess.Popen(command, stdin=subprocess.PIPE, stdout=subprocess.PIPE, text=True)
         self.processes.append(process)
         return process
 
-    def begin(self, *runs: tuple[dict[str, Any] | None, str]) -> subprocess.Popen[str]:
-        runner = self.start(self.host, RUNNER)
+    def start_as_user(self, *arguments: str, tun: str = "666", **environ: str) -> subprocess.Popen[str]:
+        """A script on the host. `tun`: the mode of /dev/net/tun."""
+        device = f"mount -t tmpfs none /dev/net && mknod -m {tun} /dev/net/tun c 10 200"
+        become = ["setpriv", f"--reuid={self.user.id}", f"--regid={self.user.id}", "--clear-groups"]
+        environ = {**self.user.environ(self.state), **environ}
+        python = ["/usr/bin/env", "-i", *(f"{name}={value}" for name, value in environ.items()), self.user.python]
+        command = ["sh", "-c", f'{device} && exec "$@"', "sh", *become, *python, "-c", *arguments]
+        return self._start("ip", "netns", "exec", self.host, *command)
+
+    def begin(
+        self, *runs: tuple[dict[str, Any] | None, str], tun: str = "666", **environ: str
+    ) -> subprocess.Popen[str]:
+        """A server that says first why there is no network, and does the runs when it is told to. `tun`: see
+        `start_as_user`."""
+        runner = self.start(self.host, RUNNER) if self.user is None else self.start_as_user(RUNNER, tun=tun, **environ)
         orders = {"state": str(self.state), "instance": self.instance, "runs": runs}
-        assert runner.stdin is not None
-        runner.stdin.write(json.dumps(orders) + "\n")
-        runner.stdin.flush()
+        self.tell(runner, json.dumps(orders))
         return runner
+
+    def tell(self, runner: subprocess.Popen[str], line: str = "go on") -> None:
+        assert runner.stdin is not None
+        runner.stdin.write(f"{line}\n")
+        runner.stdin.flush()
+
+    def hear(self, runner: subprocess.Popen[str]) -> Any:
+        assert runner.stdout is not None
+        return json.loads(runner.stdout.readline())
 
     def run(self, *runs: tuple[dict[str, Any] | None, str]) -> list[Any]:
         """What each printed, as JSON."""
         runner = self.begin(*runs)
-        assert runner.stdout is not None
-        assert json.loads(runner.stdout.readline()) == ""
-        outputs = json.loads(runner.stdout.readline())
+        assert self.hear(runner) == ""
+        return self.go_on(runner)
+
+    def go_on(self, runner: subprocess.Popen[str]) -> list[Any]:
+        """Do the runs, and end."""
+        self.tell(runner)
+        outputs = self.hear(runner)
         self.end(runner)
         return [json.loads(output) for output in outputs]
 
     def end(self, runner: subprocess.Popen[str]) -> None:
+        self.tell(runner)
         assert runner.stdin is not None
-        runner.stdin.write("\n")
         runner.stdin.close()
         assert runner.wait(10) == 0
+
+    def family(self, runner: subprocess.Popen[str], name: str = "") -> list[int]:
+        """The processes that a server has started, and those that they have; or those of them that are called so."""
+        found, new = [runner.pid], [runner.pid]
+        while new:
+            children = Path(f"/proc/{new.pop()}/task").glob("*/children")
+            born = [int(pid) for path in children for pid in path.read_text().split()]
+            found += born
+            new += born
+        return [pid for pid in found if name in Path(f"/proc/{pid}/comm").read_text()]
 
     def links(self) -> list[str]:
         command = ["ip", "-n", self.host, "-o", "link"]
@@ -206,7 +265,7 @@ class World:
 
 
 @pytest.fixture
-def world(tmp_path: Path) -> Iterator[World]:
+def root(tmp_path: Path) -> Iterator[World]:
     state = tmp_path / "state"
     state.mkdir()
     world = World(f"lt{os.getpid()}", state)
@@ -214,6 +273,24 @@ def world(tmp_path: Path) -> Iterator[World]:
         yield world
     finally:
         world.close()
+
+
+@pytest.fixture
+def rootless(ordinary_user: Any) -> Iterator[World]:
+    if shutil.which("slirp4netns", path="/usr/bin:/bin") is None:
+        pytest.skip("there is no slirp4netns: apt-get install slirp4netns")
+    with ordinary_user.home() as home:
+        world = World(f"lt{os.getpid()}", home, ordinary_user)
+        try:
+            yield world
+        finally:
+            world.close()
+
+
+@pytest.fixture(params=["root", "rootless"])
+def world(request: pytest.FixtureRequest) -> World:
+    found: World = request.getfixturevalue(request.param)
+    return found
 
 
 def test_the_internet_is_reached_and_nothing_else(world: World) -> None:
@@ -294,20 +371,20 @@ def test_no_network_stays_none(world: World) -> None:
     assert internet == ["93.184.216.1", "93.184.216.1", REFUSED]
 
 
-def test_nothing_is_left_after_a_crash(world: World) -> None:
-    runner = world.begin((INTERNET, "print(1)"))
-    assert runner.stdout is not None
-    assert json.loads(runner.stdout.readline()) == ""
-    assert json.loads(runner.stdout.readline()) == ["1\n"]
-    assert any(name.startswith("lmb") for name in world.links())
-    assert world.forwarding() == "1"
-    pids = subprocess.run(["ip", "netns", "pids", world.host], check=True, capture_output=True, text=True).stdout
+def test_nothing_is_left_after_a_crash(root: World) -> None:
+    runner = root.begin((INTERNET, "print(1)"))
+    assert root.hear(runner) == ""
+    root.tell(runner)
+    assert root.hear(runner) == ["1\n"]
+    assert any(name.startswith("lmb") for name in root.links())
+    assert root.forwarding() == "1"
+    pids = subprocess.run(["ip", "netns", "pids", root.host], check=True, capture_output=True, text=True).stdout
     runner.kill()
     runner.wait()
-    assert world.left() == []
+    assert root.left() == []
     assert str(runner.pid) in pids.split()
-    assert world.run((INTERNET, TRY + "print(json.dumps(reach('8.8.8.8')))")) == ["93.184.216.1"]
-    assert world.forwarding() == "0"  # set back by the next start, and then by its end
+    assert root.run((INTERNET, TRY + "print(json.dumps(reach('8.8.8.8')))")) == ["93.184.216.1"]
+    assert root.forwarding() == "0"  # set back by the next start, and then by its end
 
 
 @pytest.mark.parametrize(
@@ -321,13 +398,144 @@ def test_nothing_is_left_after_a_crash(world: World) -> None:
     ],
     ids=["no route", "firewall"],
 )
-def test_a_host_that_cannot_give_a_network_says_why(world: World, break_it: Callable[[World], Any], words: str) -> None:
-    break_it(world)
-    runner = world.begin((INTERNET, ""))
-    assert runner.stdout is not None
-    assert words in json.loads(runner.stdout.readline())
-    world.end(runner)
-    assert world.left() == []
+def test_a_host_that_cannot_give_a_network_says_why(root: World, break_it: Callable[[World], Any], words: str) -> None:
+    break_it(root)
+    runner = root.begin((INTERNET, ""))
+    assert words in root.hear(runner)
+    root.tell(runner)
+    root.end(runner)
+    assert root.left() == []
+
+
+OUTLOOK = """
+import dataclasses, json, os
+from lambent.worker.sandbox.linux.network.outlook import outlook
+print(json.dumps(dataclasses.astuple(outlook(rootless=os.geteuid() != 0))))
+"""
+DROPPING = """
+import time
+from lambent.worker.sandbox.linux.network import nftables as nft
+table = nft.Table("filter")
+table.chain("FORWARD", nft.FORWARD)
+kind, flags, body, what = table._pending.pop()
+table._pending.append((kind, flags, body + nft._be32(5, nft.DROP), what))  # its policy
+table.chain("INPUT", nft.INPUT)
+table.commit()
+print("closed", flush=True)
+time.sleep(100)
+"""
+
+
+def test_what_is_to_be_expected_is_told(root: World) -> None:
+    assert root.hear(root.start(root.host, OUTLOOK)) == ["", "through the host's own forwarding"]
+    root.start(root.host, DROPPING).stdout.readline()  # type: ignore[union-attr]
+    why_not, how = root.hear(root.start(root.host, OUTLOOK))
+    assert why_not == ""
+    assert how.endswith("if its firewall lets it: filter FORWARD drops what nothing lets through")
+    ip("-n", root.host, "route", "del", "default")
+    assert root.hear(root.start(root.host, OUTLOOK))[0].startswith("this host has no default route: allow-lists work")
+
+
+def test_what_an_ordinary_user_can_expect_is_told(rootless: World) -> None:
+    assert rootless.hear(rootless.start_as_user(OUTLOOK)) == ["", "by slirp4netns"]
+    why_not, _ = rootless.hear(rootless.start_as_user(OUTLOOK, tun="600"))
+    assert "chmod 666 /dev/net/tun" in why_not
+    ip("-n", rootless.host, "route", "del", "default")
+    assert rootless.hear(rootless.start_as_user(OUTLOOK))[0].startswith("this host has no default route")
+
+
+@pytest.mark.parametrize(
+    ("trouble", "words"),
+    [
+        ({"PATH": "/nowhere"}, "apt-get install slirp4netns"),
+        ({"tun": "600"}, "this user may not open /dev/net/tun: chmod 666"),
+    ],
+    ids=["no program", "no device"],
+)
+def test_an_ordinary_user_is_told_what_is_missing(rootless: World, trouble: dict[str, str], words: str) -> None:
+    runner = rootless.begin((INTERNET, ""), **trouble)
+    assert words in rootless.hear(runner)
+    rootless.tell(runner)
+    rootless.end(runner)
+
+
+def test_an_ordinary_user_has_no_way_out_either(rootless: World) -> None:
+    ip("-n", rootless.host, "route", "del", "default")
+    runner = rootless.begin((INTERNET, ""))
+    assert "no default route" in rootless.hear(runner)
+    rootless.tell(runner)
+    rootless.end(runner)
+
+
+def test_nothing_of_an_ordinary_user_is_left_after_a_crash(rootless: World) -> None:
+    runner = rootless.begin((INTERNET, "print(1)"))
+    assert rootless.hear(runner) == ""
+    rootless.tell(runner)
+    assert rootless.hear(runner) == ["1\n"]
+    family = rootless.family(runner)
+    names = [Path(f"/proc/{pid}/comm").read_text().strip() for pid in family]
+    assert {"lambent-base", "lambent-router", "lambent-spawner", "slirp4netns"} <= set(names)
+    runner.kill()
+    runner.wait()
+    deadline = time.monotonic() + 10
+    while (left := [pid for pid in family if Path(f"/proc/{pid}").exists()]) and time.monotonic() < deadline:
+        time.sleep(0.02)
+    assert left == []
+    assert rootless.run((INTERNET, TRY + "print(json.dumps(reach('8.8.8.8')))")) == ["93.184.216.1"]
+
+
+def test_a_server_of_an_ordinary_user_gives_functions_the_internet(rootless: World) -> None:
+    server = rootless.start_as_user(SERVER, TRY)
+    assert rootless.hear(server) == ["93.184.216.1", REFUSED, REFUSED]
+    assert server.wait(20) == 0
+
+
+def test_what_speaks_for_an_ordinary_users_functions_is_locked_up(rootless: World) -> None:
+    runner = rootless.begin((INTERNET, "print(1)"))
+    assert rootless.hear(runner) == ""
+    (pid,) = rootless.family(runner, "slirp4netns")
+    status = dict(line.split(":\t", 1) for line in Path(f"/proc/{pid}/status").read_text().splitlines())
+    assert (status["Seccomp"], status["NoNewPrivs"]) == ("2", "1")
+    assert int(status["CapEff"], 16) & ~(1 << 10) == 0  # CAP_NET_BIND_SERVICE, in a namespace without a network
+    assert status["Uid"].split() == [str(rootless.user.id)] * 4
+    assert "home" not in os.listdir(f"/proc/{pid}/root")
+    assert rootless.go_on(runner) == [1]
+
+
+@pytest.mark.parametrize(
+    "victims",
+    [["slirp4netns"], ["lambent-router"], ["lambent-base"], ["lambent-base", "lambent-router", "slirp4netns"]],
+    ids=" and ".join,
+)
+def test_what_dies_is_replaced(rootless: World, victims: list[str]) -> None:
+    """Old and new sandboxes go on, with the rules that they had."""
+    script = (
+        TRY
+        + """
+import time
+tries = 0
+while (seen := reach("8.8.8.8")) != "93.184.216.1" and (tries := tries + 1) < 100: time.sleep(0.1)
+print(json.dumps([seen, reach("public.test"), reach("10.1.2.3"), reach("93.184.216.1", 80)]))
+"""
+    )
+    runner = rootless.begin((INTERNET, script), (INTERNET, script))
+    assert rootless.hear(runner) == ""
+    killed = [pid for name in victims for pid in rootless.family(runner, name)]
+    assert len(killed) == len(victims)
+    for pid in killed:
+        os.kill(pid, signal.SIGKILL)
+    assert rootless.go_on(runner) == [["93.184.216.1", "93.184.216.1", REFUSED, REFUSED]] * 2
+
+
+def test_addresses_that_the_host_gets_later_are_out_of_reach(rootless: World) -> None:
+    rootless.start(rootless.host, "import socket\nwith socket.create_server(('', 8080)) as s:\n while True: s.accept()")
+    script = TRY + "import time; time.sleep(1)\nprint(json.dumps([reach(a, 8080) for a in ADDRESSES]))"
+    addresses = ["93.184.216.77", "9.9.9.9"]
+    runner = rootless.begin((INTERNET, script.replace("ADDRESSES", str(addresses))))
+    assert rootless.hear(runner) == ""
+    for address in addresses:
+        ip("-n", rootless.host, "address", "add", f"{address}/32", "dev", "wan")
+    assert rootless.go_on(runner) == [[REFUSED] * 2]
 
 
 DROP_FORWARDED = """

@@ -26,7 +26,9 @@ from lambent.worker.sandbox.linux.base_client import BaseClient
 from lambent.worker.sandbox.linux.bases import Bases
 from lambent.worker.sandbox.linux.cgroup_hierarchies import Hierarchy, find_hierarchies
 from lambent.worker.sandbox.linux.cgroups import Cgroups
-from lambent.worker.sandbox.linux.network.networks import Networks
+from lambent.worker.sandbox.linux.network.networks import AnyRouter, Networks
+from lambent.worker.sandbox.linux.network.outlook import outlook
+from lambent.worker.sandbox.linux.network.router_client import RouterClient
 from lambent.worker.sandbox.linux.network.router_thread import RouterThread
 from lambent.worker.sandbox.linux.ready_channel import ReadyChannel
 from lambent.worker.sandbox.linux.sandbox import LinuxSandbox
@@ -107,7 +109,11 @@ class LinuxBackend:
         """Before `start`, what is to be expected; after it, what was had."""
         hierarchies = self._cgroups.hierarchies if self._running else _host_hierarchies()
         host = probe.look(hierarchies, self._why_no_images, rootless=self._rootless)
-        return replace(probe.judge(host), why_no_network=self._why_no_network)
+        verdict = probe.judge(host)
+        if self._running or self._why_no_network or not verdict.usable:
+            return replace(verdict, why_no_network=self._why_no_network)
+        expected = outlook(rootless=self._rootless)
+        return replace(verdict, why_no_network=expected.why_not, network=expected.how)
 
     async def start(self) -> None:
         """Raises `SandboxError` when this host cannot run sandboxes."""
@@ -118,9 +124,9 @@ class LinuxBackend:
         self._state_dir.mkdir(parents=True, exist_ok=True)
         self._cgroups.claim(noted_in=self._state_dir / "cgroups")
         self._hierarchy_fds = tuple(os.open(base, os.O_RDONLY | os.O_DIRECTORY) for base in self._cgroups.bases)
+        self._bases.start()
         await asyncio.gather(self._start_tmp_images(), self._start_networks())
         self._running = True
-        self._bases.start()
 
     async def prepare(self, template: SandboxTemplate) -> None:
         if template.zygote is not None:
@@ -188,6 +194,9 @@ class LinuxBackend:
         tasks = list(self._spawners.values())
         self._spawners.clear()
         await asyncio.gather(*(_stop(task) for task in tasks))
+        if self._networks is not None:
+            networks, self._networks = self._networks, None
+            await networks.close()
         await self._bases.close()
         for sandbox in list(self._sandboxes.values()):  # of spawners that had died before
             sandbox.kill()
@@ -195,9 +204,6 @@ class LinuxBackend:
         for descriptor in self._hierarchy_fds:
             os.close(descriptor)
         self._hierarchy_fds = ()
-        if self._networks is not None:
-            networks, self._networks = self._networks, None
-            await networks.close()
         if self._tmp_images is not None:
             images, self._tmp_images = self._tmp_images, None
             await images.close()
@@ -219,10 +225,7 @@ class LinuxBackend:
     async def _start_networks(self) -> None:
         if not self._policies:
             return
-        if self._rootless:
-            self._why_no_network = "an ordinary user cannot give one (--sandbox linux can, as root)"
-            return
-        networks = Networks(RouterThread(self._instance_id, self._state_dir / "forwarding"))
+        networks = Networks(self._router())
         opened = sorted({network for policy in self._policies for network in policy.networks})
         try:
             await networks.start(opened, to_internet=any(policy.internet for policy in self._policies))
@@ -231,6 +234,11 @@ class LinuxBackend:
             self._why_no_network = f"{error.filename}: {error.strerror}" if error.filename else str(error)
         else:
             self._networks = networks
+
+    def _router(self) -> AnyRouter:
+        if self._rootless:
+            return RouterClient(self._instance_id, self._bases)
+        return RouterThread(self._instance_id, self._state_dir / "forwarding")
 
     async def _network(self, spec: SandboxSpec) -> int | None:
         if spec.network is None:

@@ -28,12 +28,13 @@ ZYGOTE_VARIABLE = b"_LAMBENT_ZYGOTE"
 LIBRARY = "/.lambent"
 
 
-def main(control_fd: int) -> None:
-    """Serve until the server closes the socket or dies."""
+def main(control_fd: int, user_namespace: int | None = None) -> None:
+    """Serve until the server closes the socket or dies. `user_namespace`: an ordinary user's, made by a base before,
+    if it is still in use."""
     syscalls.set_process_title(b"lambent-base")
     _quieten()
     if os.geteuid():
-        _enter_own_user_namespace()
+        _enter_user_namespace(user_namespace)
         syscalls.join_new_session_keyring()  # one for all sandboxes: the kernel allows a user too few for one each
     else:
         os.setgroups([])
@@ -64,14 +65,20 @@ def _quieten() -> None:
     os.umask(0o022)
 
 
-def _enter_own_user_namespace() -> None:
-    """Where an ordinary user is root, of nothing but that namespace, and the only user."""
-    user, group = os.geteuid(), os.getegid()
-    syscalls.unshare(syscalls.CLONE_NEWUSER | syscalls.CLONE_NEWNS)
-    for name, content in (("setgroups", "deny"), ("uid_map", f"0 {user} 1"), ("gid_map", f"0 {group} 1")):
-        descriptor = os.open(f"/proc/self/{name}", os.O_WRONLY | os.O_CLOEXEC)
-        os.write(descriptor, content.encode())
-        os.close(descriptor)
+def _enter_user_namespace(there: int | None) -> None:
+    """Where an ordinary user is root, of nothing but that namespace, and the only user; and on to a network of its own,
+    that spawners can come back to."""
+    if there is None:
+        user, group = os.geteuid(), os.getegid()
+        syscalls.unshare(syscalls.CLONE_NEWUSER)
+        for name, content in (("setgroups", "deny"), ("uid_map", f"0 {user} 1"), ("gid_map", f"0 {group} 1")):
+            descriptor = os.open(f"/proc/self/{name}", os.O_WRONLY | os.O_CLOEXEC)
+            os.write(descriptor, content.encode())
+            os.close(descriptor)
+    else:
+        syscalls.setns(there, syscalls.CLONE_NEWUSER)
+        os.close(there)
+    syscalls.unshare(syscalls.CLONE_NEWNS | syscalls.CLONE_NEWNET)
 
 
 def _serve(control: socket, host_mounts: int | None) -> enter.Entry | None:
@@ -93,6 +100,11 @@ def _serve(control: socket, host_mounts: int | None) -> enter.Entry | None:
                 os.close(control.detach())
                 if message[0] == "spawner":
                     return spawner.run(descriptors[0], host_mounts)
+                if message[0] == "router":
+                    from lambent.worker.sandbox.linux.network import router_process  # few need it
+
+                    router_process.run(descriptors[0])
+                    os._exit(0)
                 _execute_zygote(descriptors[0], descriptors[1], message[1:])
             os.close(pidfd)
             _tell(descriptors[0], ("forked", pid))

@@ -17,7 +17,7 @@ from lambent.worker.sandbox.linux.child_process import ChildProcess, describe
 
 _PROGRAM = (
     "import sys; sys.path.append(sys.argv[1]); "
-    "from lambent.worker.sandbox.linux.base import main; main(int(sys.argv[2]))"
+    "from lambent.worker.sandbox.linux.base import main; main(*map(int, sys.argv[2:]))"
 )
 _PACKAGE = Path(lambent.__file__).parent
 LIBRARY_BIND = (_PACKAGE, f"{LIBRARY}/{_PACKAGE.name}")  # what a zygote imports from there
@@ -37,13 +37,16 @@ class BaseClient:
     def alive(self) -> bool:
         return self._process.alive
 
-    def start(self) -> None:
-        """Start a base. Raises `OSError`."""
-        theirs = self._process.theirs
-        command = [sys.executable, "-I", "-S", "-X", "utf8", "-c", _PROGRAM, str(_PACKAGE.parent), str(theirs.fileno())]
+    def start(self, user_namespace: int | None = None) -> None:
+        """Start a base. `user_namespace`: the one to be in, as a descriptor, if not a new one. Raises `OSError`."""
+        descriptors = [self._process.theirs.fileno()]
+        if user_namespace is not None:
+            descriptors.append(user_namespace)
+        command = [sys.executable, "-I", "-S", "-X", "utf8", "-c", _PROGRAM, str(_PACKAGE.parent)]
         process = subprocess.Popen(
-            command, pass_fds=[theirs.fileno()], env={}, cwd="/", stdin=subprocess.DEVNULL, stdout=subprocess.DEVNULL
-        )
+            [*command, *map(str, descriptors)], pass_fds=descriptors, env={}, cwd="/",
+            stdin=subprocess.DEVNULL, stdout=subprocess.DEVNULL,
+        )  # fmt: skip
         self._process.started(process.pid)
         process.returncode = 0  # it is waited for with the others, by its pid
 

@@ -22,7 +22,8 @@ RETRY_AFTER_S = 60.0  # a zygote that cannot be made costs a second of CPU time 
 
 
 class Bases:
-    """`start` first; `close` last. `template_message`: how a root file system is asked for."""
+    """`start` first; `close` last. `template_message`: how a root file system is asked for. `user_namespace`: an
+    ordinary user's that every further base shall be in, as a descriptor, for the networks that belong to it; ours."""
 
     def __init__(self, template_message: Callable[[SandboxTemplate], wire.Template]) -> None:
         self._template_message = template_message
@@ -30,6 +31,7 @@ class Bases:
         self._zygotes: dict[Zygote, asyncio.Task[BaseClient]] = {}
         self._failed_at: dict[Zygote, float] = {}
         self._running = False
+        self.user_namespace: int | None = None
 
     def start(self) -> None:
         """Start the base ahead: it takes 20 ms, and nobody waits for it yet."""
@@ -61,6 +63,9 @@ class Bases:
                 await outcome.stop()
         if self._base is not None:
             await self._base.stop()
+        if self.user_namespace is not None:
+            os.close(self.user_namespace)
+            self.user_namespace = None
 
     def _start_base(self) -> BaseClient:
         if not self._running:
@@ -68,7 +73,7 @@ class Bases:
         if self._base is None or not self._base.alive:
             self._base = BaseClient("the base of spawners")
             try:
-                self._base.start()
+                self._base.start(self.user_namespace)
             except OSError as error:
                 raise SandboxError(f"the base of spawners cannot be started: {error}") from error
         return self._base

@@ -125,8 +125,7 @@ def _isolation(host: Host) -> tuple[Guarantee, ...]:
         Guarantee(
             "separate network",
             holds=True,
-            how="a network namespace for each, without a way out"
-            + ("" if host.rootless else " or with that of --network"),
+            how="a network namespace for each, without a way out or with that of --network",
         ),
         Guarantee("few system calls", holds=True, how=f"seccomp allow-list for {host.machine}"),
         *_privileges(host),

@@ -8,6 +8,7 @@ these interpreters know, and both ends are ours. Nothing a sandboxed program can
 server → base
     ("spawner",)                                fds: the spawner's end of its socket
     ("zygote", argv, env, Template fields …)    fds: the zygote's end of its socket, output
+    ("router",)                                 fds: the router's end of its socket, see network/router_process
 base → server, on the new process's socket
     ("forked", pid) | ("failed", step, errno)
 zygote → server

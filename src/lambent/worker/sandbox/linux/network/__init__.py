@@ -13,6 +13,12 @@ Nothing stays when the server dies, however: the router goes with the server's d
 and the host's table with the socket that owns it. Only the switch that makes the host forward packets is noted in the
 state directory, for the next start to set it back.
 
-`policy` knows no I/O. `netlink`, `links`, `nftables` speak to the kernel; `router` uses them, in a thread of its own
-that changes namespaces; `networks` keeps ready ones; `dns` is the name server, on the event loop.
+An ordinary user's router is a process in the user namespace of the base, and its uplink leads to slirp4netns, which
+does what it is asked for by sockets of its own on the host. So addresses of the host are among what that router
+refuses.
+
+`policy` and `addresses` know no I/O. `netlink`, `links`, `nftables`, `namespaces` speak to the kernel; `router` uses
+them, in a thread or process of its own that changes namespaces; `networks` keeps ready ones; `dns` is the name server,
+on the event loop. For root: `router_thread`, `host_link`. For an ordinary user: `router_process`, its other end
+`router_client`, `slirp`, `host_addresses`. `outlook` tells beforehand what is likely.
 """

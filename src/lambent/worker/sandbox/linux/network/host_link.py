@@ -17,6 +17,7 @@ from lambent.worker.sandbox.linux.network import namespaces
 from lambent.worker.sandbox.linux.network import nftables as nft
 from lambent.worker.sandbox.linux.network.addresses import free_network
 from lambent.worker.sandbox.linux.network.links import Links
+from lambent.worker.sandbox.linux.network.outlook import NO_DEFAULT_ROUTE
 from lambent.worker.sandbox.linux.network.router import UPLINK, Router
 
 _PREFIX = "lmb"
@@ -113,7 +114,7 @@ class HostLink:
         """Whether the host lets through what comes out of the uplink: send a packet that it will not let out."""
         if not any(prefix == 0 for _, prefix, _ in self._links.routes()):
             if to_internet:
-                raise OSError("this host has no default route")
+                raise OSError(NO_DEFAULT_ROUTE)
             return
         with namespaces.back_to(self._router.home):
             namespaces.enter(self._router.namespace)

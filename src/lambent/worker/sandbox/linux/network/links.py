@@ -22,7 +22,9 @@ _IFLA_IFNAME, _IFLA_LINKINFO, _IFLA_NET_NS_FD = 3, 18, 28
 _INFO_KIND, _INFO_DATA, _VETH_INFO_PEER = 1, 2, 1
 _IFA_ADDRESS, _IFA_LOCAL = 1, 2
 _RTA_DST, _RTA_OIF, _RTA_GATEWAY = 1, 4, 5
-_MAIN, _STATIC, _UNICAST = 254, 4, 1
+_MAIN, _LOCAL_TABLE = 254, 255
+_STATIC = 4
+_UNICAST, _LOCAL = 1, 2
 _SCOPE_UNIVERSE, _SCOPE_LINK = 0, 253
 _NEW = NLM_F_CREATE | NLM_F_EXCL
 
@@ -64,10 +66,20 @@ class Links:
             body += attribute(_RTA_GATEWAY, socket.inet_aton(gateway))
         self._netlink.request(_RTM_NEWROUTE, _NEW, body, f"route to {to}/{prefix}")
 
+    def local(self) -> list[tuple[str, int]]:
+        """(address, length of the prefix) of what this namespace takes for its own."""
+        found = []
+        for body in self._dump_routes():
+            _, prefix, _, _, table, _, _, kind, _ = struct.unpack_from("=8BI", body)
+            values = dict(attributes(body[12:]))
+            if table == _LOCAL_TABLE and kind == _LOCAL:
+                found.append((socket.inet_ntoa(values[_RTA_DST]) if _RTA_DST in values else "0.0.0.0", prefix))  # noqa: S104
+        return sorted(found)
+
     def routes(self) -> list[tuple[str, int, str]]:
         """(address, length of the prefix, interface) of the IPv4 routes; 0.0.0.0 with prefix 0 is the default."""
         found = []
-        for body in self._netlink.dump(_RTM_GETROUTE, struct.pack("=8BI", socket.AF_INET, *([0] * 7), 0)):
+        for body in self._dump_routes():
             _, prefix, _, _, _, _, _, kind, _ = struct.unpack_from("=8BI", body)
             values = dict(attributes(body[12:]))
             if kind == _UNICAST and _RTA_OIF in values:
@@ -75,6 +87,9 @@ class Links:
                 address = socket.inet_ntoa(values[_RTA_DST]) if _RTA_DST in values else "0.0.0.0"  # noqa: S104
                 found.append((address, prefix, socket.if_indextoname(index)))
         return found
+
+    def _dump_routes(self) -> list[bytes]:
+        return self._netlink.dump(_RTM_GETROUTE, struct.pack("=8BI", socket.AF_INET, *([0] * 7), 0))
 
 
 def _interface(flags: int = 0) -> bytes:

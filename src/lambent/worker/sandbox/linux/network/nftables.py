@@ -5,6 +5,7 @@ A rule is the concatenation of expressions: matches, then a verdict. All of it i
 
 from __future__ import annotations
 
+import contextlib
 import socket
 import struct
 from collections.abc import Iterable
@@ -24,12 +25,14 @@ from lambent.worker.sandbox.linux.network.netlink import (
 _NFNETLINK = 12
 _SUBSYSTEM = 10
 _BATCH_BEGIN, _BATCH_END = 0x10, 0x11
-_NEWTABLE, _NEWCHAIN, _NEWRULE, _GETRULE, _DELRULE, _NEWSET, _NEWSETELEM, _DELSETELEM = 0, 3, 6, 7, 8, 9, 12, 14
+_NEWTABLE, _NEWCHAIN, _GETCHAIN, _NEWRULE, _GETRULE, _DELRULE = 0, 3, 4, 6, 7, 8
+_NEWSET, _NEWSETELEM, _DELSETELEM = 9, 12, 14
 _TABLE_OWNER = 2
 _SET_TIMEOUT = 0x10
 _TYPE_IPV4 = 7
 _REGISTER, _VERDICT_REGISTER = 1, 0
 _DATA_VALUE, _DATA_VERDICT = 1, 2
+_FAMILY_INET = 1  # NFPROTO_INET: IPv4 and IPv6
 _NETWORK_HEADER, _TRANSPORT_HEADER = 1, 2
 _META_IIFNAME, _META_OIFNAME, _META_L4PROTO = 6, 7, 16
 _NAME_BYTES = 16  # IFNAMSIZ
@@ -209,6 +212,20 @@ class Table:
 
     def _add(self, kind: int, body: bytes, what: str, flags: int = NLM_F_CREATE) -> None:
         self._pending.append((_SUBSYSTEM << 8 | kind, flags, _header_of(socket.AF_INET) + body, f"nftables {what}"))
+
+
+def base_chains_that_drop(hook: int) -> list[str]:
+    """Those of anybody's at that hook in this namespace whose policy is to drop, for IPv4, as "TABLE CHAIN". Raises
+    `OSError`: who lacks CAP_NET_ADMIN may not look."""
+    found = []
+    with contextlib.closing(Netlink(_NFNETLINK)) as netlink:
+        for chain in netlink.dump(_SUBSYSTEM << 8 | _GETCHAIN, _header_of(socket.AF_UNSPEC)):
+            values = dict(attributes(chain[4:]))
+            hooked = dict(attributes(values.get(4, b""))).get(1) == struct.pack(">I", hook)
+            drops = values.get(5) == struct.pack(">I", DROP)
+            if chain[0] in (_FAMILY_INET, socket.AF_INET) and hooked and drops:
+                found.append(" ".join(values[kind].rstrip(b"\0").decode("utf-8", "replace") for kind in (1, 3)))
+    return found
 
 
 def _packets(expressions: bytes) -> int:
