@@ -5,6 +5,7 @@ As an ordinary user, with `rootless` sandboxes: `sandbox/test_rootless` runs it 
 from __future__ import annotations
 
 import asyncio
+import errno
 import json
 import os
 import signal
@@ -224,3 +225,28 @@ def test_what_may_fork(nursery: Nursery) -> None:
     assert runtime.may_fork({"LANG": runtime.env["LANG"]})
     for name in ("PYTHONPATH", "PYTHONHASHSEED", "LD_PRELOAD", "LC_ALL", "AWS_LAMBDA_EXEC_WRAPPER", "OPENSSL_CONF"):
         assert not runtime.may_fork({name: "x"})
+
+
+THREAD = """
+import ctypes, json, os
+libc = ctypes.CDLL(None)
+kind, lock = ctypes.create_string_buffer(64), ctypes.create_string_buffer(256)
+libc.pthread_mutexattr_init(kind)
+libc.pthread_mutexattr_settype(kind, 2)  # PTHREAD_MUTEX_ERRORCHECK: told apart by the thread ids that libc remembers
+libc.pthread_mutex_init(lock, kind)
+report = {"id": os.getpid(), "got": [libc.pthread_mutex_lock(lock), libc.pthread_mutex_lock(lock)],
+          "owner": int.from_bytes(lock.raw[8:12], "little"), "unlocked": libc.pthread_mutex_unlock(lock), "on": []}
+for processor in os.sched_getaffinity(0):
+    os.sched_setaffinity(0, {processor})
+    report["on"].append([processor, libc.sched_getcpu()])
+"""
+
+
+async def test_libc_knows_its_thread_in_a_fork(nursery: Nursery) -> None:
+    template = nursery.template({"app.py": THREAD + END})
+    await nursery.backend.prepare(template)
+    for _ in range(5):
+        report = await nursery.run(template)
+        assert report["got"] == [0, errno.EDEADLK]
+        assert (report["owner"], report["unlocked"]) == (report["id"], 0)
+        assert all(wanted == told for wanted, told in report["on"]), report["on"]

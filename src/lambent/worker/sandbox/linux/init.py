@@ -19,13 +19,15 @@ import ctypes
 import os
 import struct
 
-from lambent.worker.sandbox.linux import init_code, syscalls
+from lambent.worker.sandbox.linux import init_code, syscalls, thread_state
 
 _LOAD_AT = 0x400000
 _HEADERS_BYTES = 64 + 2 * 56
 _PT_LOAD, _PT_GNU_STACK = 1, 0x6474E551
 _READ_EXECUTE, _READ_WRITE = 5, 6  # PF_R | PF_X, PF_R | PF_W; the former are PROT_READ | PROT_EXEC, too
-_MAP_PRIVATE = 2
+_READ_WRITE_MEMORY = 3  # PROT_READ | PROT_WRITE
+_MAP_PRIVATE, _MAP_ANONYMOUS = 2, 0x20
+_NAME = b"lambent-init\0"
 _CLONE_VM = 0x100
 _SIGCHLD = 17
 
@@ -59,12 +61,14 @@ class Init:
 
     def __init__(self, descriptor: int) -> None:
         self.descriptor = descriptor
-        init, leave = init_code.code(os.uname().machine)
+        init, leave, thread_pointer = init_code.code(os.uname().machine)
         before = _HEADERS_BYTES + len(init)
-        at = before + syscalls.map_file(descriptor, before + len(leave), _READ_EXECUTE, _MAP_PRIVATE)
+        size = before + len(leave) + len(thread_pointer)
+        at = before + syscalls.map_file(descriptor, size, _READ_EXECUTE, _MAP_PRIVATE)
         # Called without letting go of the interpreter's lock, see `syscalls.clone3`.
         self._leave = ctypes.PYFUNCTYPE(ctypes.c_int, *[ctypes.c_ulong] * 6)(at)
-        self._arguments = (ctypes.c_char_p * 2)(b"lambent-init", None)  # and, from its end on, an empty environment
+        self._arguments = _arguments()
+        self._sequences = thread_state.restartable_sequences(ctypes.PYFUNCTYPE(ctypes.c_size_t)(at + len(leave))())
 
     def leave_behind(self, descriptor: int, status: int) -> None:
         """Returns in a new process, the program's. This one becomes init. `descriptor`: of the file, by now; `status`:
@@ -73,11 +77,23 @@ class Init:
         flags = _CLONE_VM | _SIGCHLD
         if address:
             flags |= syscalls.CLONE_CHILD_SETTID | syscalls.CLONE_CHILD_CLEARTID
-        arguments = ctypes.addressof(self._arguments)
+        # Executing, this process would have the kernel clear the thread id at that address, the other's by then.
+        thread_state.forget_thread_id_address()
         ctypes.pythonapi.PyOS_BeforeFork()
-        result = self._leave(flags, address, descriptor, 0, arguments, status)
+        result = self._leave(flags, address, descriptor, 0, self._arguments, status)
         if result == 0:
             ctypes.pythonapi.PyOS_AfterFork_Child()
+            if self._sequences is not None:  # a new process has them again, one that shares memory has not
+                thread_state.register_restartable_sequences(*self._sequences)
             return
         ctypes.pythonapi.PyOS_AfterFork_Parent()
         raise OSError(-result, os.strerror(-result), "clone")
+
+
+def _arguments() -> int:
+    """The address of init's arguments and, after their end, an empty environment: in memory that is never given back.
+    The new process may have let go of everything here before this one has executed init."""
+    arguments = ctypes.sizeof(ctypes.c_void_p) * 3
+    address = syscalls.map_file(-1, arguments + len(_NAME), _READ_WRITE_MEMORY, _MAP_PRIVATE | _MAP_ANONYMOUS)
+    ctypes.memmove(address, struct.pack("3P", address + arguments, 0, 0) + _NAME, arguments + len(_NAME))
+    return address

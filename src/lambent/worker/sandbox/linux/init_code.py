@@ -55,6 +55,9 @@ b8e7000000 0f05            |         mov eax, 231; syscall
 c3                         | return: ret
 00                         | empty:  ""
 """
+_X86_64_THREAD_POINTER = """
+64488b042500000000 c3      |         mov rax, fs:0; ret
+"""
 
 _AARCH64_INIT = """
 e00180d2                   |         mov x0, #15                        prctl(PR_SET_NAME, name)
@@ -105,15 +108,21 @@ c80b80d2 010000d4          |         mov x8, #94; svc #0
 c0035fd6                   | return: ret
 00                         | empty:  ""
 """
+_AARCH64_THREAD_POINTER = """
+40d03bd5 c0035fd6          |         mrs x0, tpidr_el0; ret
+"""
 
 E_MACHINE = {"x86_64": 62, "aarch64": 183}
-_LISTINGS = {"x86_64": (_X86_64_INIT, _X86_64_LEAVE), "aarch64": (_AARCH64_INIT, _AARCH64_LEAVE)}
+_LISTINGS = {
+    "x86_64": (_X86_64_INIT, _X86_64_LEAVE, _X86_64_THREAD_POINTER),
+    "aarch64": (_AARCH64_INIT, _AARCH64_LEAVE, _AARCH64_THREAD_POINTER),
+}
 
 
-def code(machine: str) -> tuple[bytes, bytes]:
-    """(init, leave) for `machine` (`os.uname().machine`)."""
-    init, leave = _LISTINGS[machine]
-    return _assembled(init), _assembled(leave)
+def code(machine: str) -> tuple[bytes, bytes, bytes]:
+    """(init, leave, what returns the thread pointer) for `machine` (`os.uname().machine`)."""
+    init, leave, thread_pointer = _LISTINGS[machine]
+    return _assembled(init), _assembled(leave), _assembled(thread_pointer)
 
 
 def _assembled(listing: str) -> bytes:

@@ -168,7 +168,7 @@ def unmount_detach(target: str) -> None:
 
 
 def map_file(descriptor: int, size: int, protection: int, flags: int) -> int:
-    """The address of the first `size` bytes of a file in memory, for as long as this process lives."""
+    """The address of the first `size` bytes of a file (of none: -1) in memory, for as long as this process lives."""
     _libc.mmap.restype = ctypes.c_void_p
     address = _libc.mmap(None, ctypes.c_size_t(size), protection, flags, descriptor, ctypes.c_long(0))
     failed = address == ctypes.c_void_p(-1).value

@@ -14,7 +14,7 @@ import pytest
 import lambent
 from lambent.worker.sandbox.linux import wire
 
-_MODULES = ("base", "enter", "init", "init_code", "memory", "rootfs", "spawner", "syscalls", "wire")
+_MODULES = ("base", "enter", "init", "init_code", "memory", "rootfs", "spawner", "syscalls", "thread_state", "wire")
 
 
 @pytest.fixture
