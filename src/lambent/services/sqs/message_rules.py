@@ -16,29 +16,38 @@ from lambent.model.errors import ServiceError
 from lambent.services.sqs.errors import invalid_parameter, invalid_value, missing_parameter
 
 ATTRIBUTES_MAX: Final = 10
-_NOT_ALLOWED = re.compile("[^\t\n\r\x20-\ud7ff\ue000-\ufffd\U00010000-\U0010ffff]")
+_ALLOWED_BYTES = bytes({*b"\t\n\r", *range(0x20, 0x100)})
+_NOT_CHARACTERS = ("\ufffe", "\uffff")
 _ATTRIBUTE_NAME = re.compile(r"(?!\.)(?!.*\.\.)[a-zA-Z0-9_.-]{1,256}(?<!\.)")
 _RESERVED = re.compile(r"(aws|amazon)\.", re.IGNORECASE)
 _TOKEN = re.compile(r"""[a-zA-Z0-9!"#$%&'()*+,\-./:;<=>?@\[\\\]^_`{|}~]{1,128}""")
 _NUMBER = re.compile(r"[+-]?(\d+(\.\d*)?|\.\d+)([eE][+-]?\d+)?")
 
 
-def check_body(body: str | None) -> str:
-    """Raises MissingParameter, InvalidMessageContents."""
+def check_body(body: str | None) -> bytes:
+    """A message's body, in UTF-8. Raises MissingParameter, InvalidMessageContents."""
     if not body:
         raise missing_parameter("MessageBody")
-    _check_text(body)
-    return body
+    return _check_text(body)
 
 
-def _check_text(text: str) -> None:
-    found = _NOT_ALLOWED.search(text)
-    if found is not None:
-        raise ServiceError(
-            "InvalidMessageContents",
-            "Invalid characters found. Valid unicode characters are "
-            "#x9 | #xA | #xD | #x20 to #xD7FF | #xE000 to #xFFFD | #x10000 to #x10FFFF",
-        )
+def _check_text(text: str) -> bytes:
+    """Deleting what is allowed from the bytes takes a tenth of the time that searching the text for the rest does."""
+    try:
+        content = text.encode()
+    except UnicodeEncodeError:  # half of a surrogate pair
+        raise _invalid_characters() from None
+    if content.translate(None, _ALLOWED_BYTES) or any(character in text for character in _NOT_CHARACTERS):
+        raise _invalid_characters()
+    return content
+
+
+def _invalid_characters() -> ServiceError:
+    return ServiceError(
+        "InvalidMessageContents",
+        "Invalid characters found. Valid unicode characters are "
+        "#x9 | #xA | #xD | #x20 to #xD7FF | #xE000 to #xFFFD | #x10000 to #x10FFFF",
+    )
 
 
 def check_token(name: str, token: str) -> None:

@@ -167,6 +167,16 @@ def test_a_batch_succeeds_and_fails_by_its_entries(sqs: Any, queue: str) -> None
     assert [(one["Id"], one["Code"]) for one in deleted["Failed"]] == [("two", "ReceiptHandleIsInvalid")]
 
 
+def test_large_messages_of_a_batch_are_judged_one_by_one(sqs: Any, queue: str) -> None:
+    bodies = {"plain": "x" * 200_000, "wide": "é€" * 40_000, "bad": "x" * 200_000 + "\x0b", "last": "\U0001f600\r\n\t"}
+    entries = [{"Id": entry_id, "MessageBody": body} for entry_id, body in bodies.items()]
+    answer = sqs.send_message_batch(QueueUrl=queue, Entries=entries)
+    assert [one["Id"] for one in answer["Successful"]] == ["plain", "wide", "last"]
+    assert [(one["Id"], one["Code"]) for one in answer["Failed"]] == [("bad", "InvalidMessageContents")]
+    received = sqs.receive_message(QueueUrl=queue, MaxNumberOfMessages=10)["Messages"]
+    assert sorted(message["Body"] for message in received) == sorted(bodies[one] for one in ("plain", "wide", "last"))
+
+
 _MIB = 1024 * 1024
 
 
@@ -192,6 +202,7 @@ def test_batches_that_are_refused_as_a_whole(sqs: Any, queue: str, entries: list
         ({"MessageBody": ""}, "MissingParameter", "must contain the parameter MessageBody"),
         ({"MessageBody": "\x0b"}, "InvalidMessageContents", "#x9 | #xA"),
         ({"MessageBody": "\ufffe"}, "InvalidMessageContents", "#x9 | #xA"),
+        ({"MessageBody": "x" * 200_000 + "\uffff"}, "InvalidMessageContents", "#x9 | #xA"),
         ({"MessageBody": "x" * (_MIB + 1)}, "InvalidParameterValue", "must be shorter than 1048576 bytes"),
         ({"MessageBody": "x", "DelaySeconds": -1}, "InvalidParameterValue", "DelaySeconds must be >= 0 and <= 900"),
         ({"MessageBody": "x", "MessageDeduplicationId": "d"}, "InvalidParameterValue", "not valid for this queue type"),
