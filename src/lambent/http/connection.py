@@ -99,7 +99,7 @@ class HttpConnection(asyncio.Protocol):
             self._advance()
 
     def data_received(self, data: bytes) -> None:
-        if len(data) <= READ_MAX_BYTES:
+        if len(data) <= READ_MAX_BYTES or len(data) <= self._parser.body_due:
             self._read(data)
         else:
             self._backlog = memoryview(data)
@@ -317,7 +317,8 @@ class HttpConnection(asyncio.Protocol):
         """Read on in small pieces, as far as what they bring can be handed over: a read full of tiny requests would
         take many times its size as exchanges."""
         while self._backlog and not (self._reading_paused or self._transport.is_closing()):
-            piece, self._backlog = self._backlog[:READ_MAX_BYTES], self._backlog[READ_MAX_BYTES:]
+            size = max(READ_MAX_BYTES, self._parser.body_due)
+            piece, self._backlog = self._backlog[:size], self._backlog[size:]
             self._read(piece)
 
     def _resume_reading(self) -> None:

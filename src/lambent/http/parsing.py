@@ -17,7 +17,8 @@ from lambent.http.limits import HttpLimits
 from lambent.http.messages import Headers, Policy, Request, RequestHead, Response
 from lambent.http.reading import FIELD_NAMES, MalformedRequestError, read_head
 
-# The most that may be fed at once. It bounds how many pipelined requests lie in `ready`, and what goes unmeasured.
+# The most that may be fed at once, outside of a body of known length. It bounds how many pipelined requests lie in
+# `ready`, and what goes unmeasured.
 READ_MAX_BYTES = 16 * 1024
 
 # Body fragments below this are gathered in one growing buffer: a body sent byte by byte must not cost an object each.
@@ -51,11 +52,13 @@ class RequestParser:
         "_body_seen",
         "_body_size",
         "_connection",
+        "_due",
         "_fields",
         "_head",
         "_head_bytes",
         "_http10",
         "_keep_alive",
+        "_length",
         "_limits",
         "_measure",
         "_overhead",
@@ -95,13 +98,24 @@ class RequestParser:
         self._body_size = 0
         self._body_limit = 0
         self._body_seen = 0
+        self._length = 0  # of the body, where it was told; else 0
+        self._due = 0
         self._overhead = 0
         self._upgrading = False
         self._replaying = False
         self._parser = httptools.HttpRequestParser(self)
 
+    @property
+    def body_due(self) -> int:
+        """How much may be fed at once beyond READ_MAX_BYTES: what is missing of a body whose length is known."""
+        return self._due
+
     def feed(self, data: bytes | memoryview) -> None:
-        """Take in `data`, at most READ_MAX_BYTES. Raises only what the policy raises."""
+        """Take in `data`, at most READ_MAX_BYTES or `body_due`. Raises only what the policy raises."""
+        if self._due:
+            data = self._take(data)
+            if not data or self.phase is _OVER:
+                return
         if self.phase is _IDLE:
             self.phase = _HEAD
         try:
@@ -110,6 +124,19 @@ class RequestParser:
             self._resume(data[upgrade.args[0] :])
         except httptools.HttpParserError as error:
             self._stopped(error)
+        if self.phase is _BODY and self._length:
+            self._due = self._length - self._body_size
+
+    def _take(self, data: bytes | memoryview) -> bytes | memoryview:
+        """Go on with a body of known length as it comes: httptools would copy it in small pieces, which takes
+        milliseconds for megabytes. Gives back what follows, for a new parser: this one still waits for the body."""
+        piece = data if len(data) <= self._due else data[: self._due]
+        self.on_body(piece if isinstance(piece, bytes) else bytes(piece))
+        self._due -= len(piece)
+        if not self._due:
+            self._parser = httptools.HttpRequestParser(self)
+            self.on_message_complete()
+        return data[len(piece) :]
 
     def account(self, received: int) -> bool:
         """Call when a read of `received` bytes ended inside a request. True: the client's time starts anew."""
@@ -152,6 +179,7 @@ class RequestParser:
         self.refusal = refusal
         self.phase = _OVER
         self.continue_due = False
+        self._due = 0
         self._body = []
         self._fields = []
 
@@ -221,7 +249,7 @@ class RequestParser:
             first = parts[0]
             body = first if len(parts) == 1 and isinstance(first, bytes) else b"".join(parts)
             self._body = []
-            self._body_size = 0
+            self._body_size = self._length = 0
             self.continue_due = False
         if self._fields:
             self._fields = []
@@ -236,6 +264,7 @@ class RequestParser:
         self._body_limit = self._policy.body_limit(head)
         if length > self._body_limit:
             self._refuse_body(head)
+        self._length = length
         self._body_seen = -1
         if "expect" in head.headers.first:
             self.continue_due = head.headers.first["expect"].lower() == "100-continue" and not self._http10

@@ -319,6 +319,46 @@ def test_an_upgrade_is_ignored_and_its_body_still_read(framing: bytes, payload: 
 # Limits
 
 
+def test_a_body_of_known_length_is_taken_as_it_comes() -> None:
+    into = parser()
+    feed(into, b"POST /large HTTP/1.1\r\nHost: x\r\nContent-Length: 90000\r\n\r\n" + b"a" * 10_000)
+    assert into.body_due == 80_000
+    feed(into, b"b" * 50_000)
+    assert (into.phase, into.body_due, into.body_size) == (Phase.BODY, 30_000, 60_000)
+    into.feed(
+        memoryview(b"c" * 30_000 + b"POST /next HTTP/1.1\r\nHost: x\r\nContent-Length: 2\r\n\r\nok" + b"GET /last")
+    )
+    assert [exchange.request.path for exchange in into.ready] == ["/large", "/next"]
+    assert into.ready[0].request.body == b"a" * 10_000 + b"b" * 50_000 + b"c" * 30_000
+    assert into.ready[1].request.body == b"ok"
+    assert (into.phase, into.body_due) == (Phase.HEAD, 0)
+    feed(into, b" HTTP/1.1\r\nHost: x\r\n\r\n")
+    assert into.ready[2].request.path == "/last"
+
+
+def test_nothing_is_read_after_the_body_of_a_last_request() -> None:
+    into = parser()
+    feed(into, b"POST / HTTP/1.1\r\nHost: x\r\nConnection: close\r\nContent-Length: 6\r\n\r\nabc")
+    feed(into, b"defGET /more HTTP/1.1\r\nHost: x\r\n\r\n")
+    assert [exchange.request.body for exchange in into.ready] == [b"abcdef"]
+    assert (into.phase, into.refusal) == (Phase.OVER, None)
+
+
+def test_what_follows_a_body_that_came_in_parts_is_held_to_the_grammar() -> None:
+    into = parser()
+    feed(into, b"POST / HTTP/1.1\r\nHost: x\r\nContent-Length: 6\r\n\r\nabc", b"def\x00\x01")
+    assert [exchange.request.body for exchange in into.ready] == [b"abcdef"]
+    assert into.refusal is not None
+    assert into.refusal.status == 501  # no such method
+
+
+def test_a_refusal_in_a_body_leaves_nothing_due() -> None:
+    into = parser()
+    feed(into, b"POST / HTTP/1.1\r\nHost: x\r\nContent-Length: 6\r\n\r\nabc")
+    into.refuse(408, "too slow")
+    assert (into.phase, into.body_due) == (Phase.OVER, 0)
+
+
 def test_a_body_over_the_limit_is_refused_by_its_content_length() -> None:
     into = parser()
     feed(into, b"POST /big HTTP/1.1\r\nHost: a\r\nContent-Length: 100001\r\nExpect: 100-continue\r\n\r\n")
