@@ -233,6 +233,13 @@ OPTIONS: Final = (
     Option("log-limit", "1024", "MB that a function may print in an hour (0: no limit)", _whole(0, 1_000_000), "MB"),
     Option("idle-timeout", "600", "end an environment idle for so many seconds", _number(1, 86_400), "SECONDS"),
     Option(
+        "spare-environments",
+        "16",
+        "environments prepared ahead of the next invocations, at most; no code of a function runs in them (0: none)",
+        _whole(0, 1000),
+        "N",
+    ),
+    Option(
         "shutdown-grace", "10", "seconds that running invocations get when the server stops", _number(0, 900), "SECONDS"
     ),
 )
@@ -263,6 +270,7 @@ class Config:
     network_functions: Mapping[str, str] = field(default_factory=dict)
     log_limit: int = 1024
     idle_timeout: float = 600.0
+    spare_environments: int = 16
     shutdown_grace: float = 10.0
 
 

@@ -46,6 +46,7 @@ class Functions:
     frontend: Frontend
     directory: FunctionDirectory
     tracing: Tracing
+    worker: LocalWorker
     pools: Pools
     provisioning: Provisioning
     counting: Counting
@@ -90,6 +91,7 @@ async def start_functions(
         credentials_margin_s=config.limits.timeout_max_s + CREDENTIALS_MARGIN_S,
         may_start=counting.may_start,
         spare_time=ProcessorTime().spare,
+        spares_max=config.spare_environments,
         tenant_environments_max=int(config.account_concurrency * TENANT_ENVIRONMENTS_PER_CONCURRENCY),
     )
     directory = FunctionDirectory(storage.documents)
@@ -112,7 +114,16 @@ async def start_functions(
     stage.activities.add(frontend)
     stage.activities.add(provisioning)
     return Functions(
-        control_plane, frontend, directory, tracing, pools, provisioning, counting, invocations, inner_endpoints
+        control_plane,
+        frontend,
+        directory,
+        tracing,
+        worker,
+        pools,
+        provisioning,
+        counting,
+        invocations,
+        inner_endpoints,
     )
 
 

@@ -169,6 +169,11 @@ def _server_samples(
     lost_lines, lost_points = storage.logs.dropped_events, storage.metrics.dropped_points
     return {
         "lambent_environments": ("gauge", "Execution environments.", functions.pools.environments),
+        "lambent_spare_environments": (
+            "gauge",
+            "Environments prepared ahead, of those that `lambent_environments` does not count.",
+            functions.worker.spares,
+        ),
         "lambent_invocations_in_flight": ("gauge", "Invocations that run now.", functions.frontend.in_flight),
         "lambent_async_events_running": (
             "gauge",

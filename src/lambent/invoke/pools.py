@@ -20,6 +20,7 @@ from lambent.invoke.pool import Kept, PendingInvocation, Pool, VersionKey
 from lambent.invoke.population import Population
 from lambent.invoke.ports import Worker
 from lambent.invoke.refusals import launch_error, shutting_down, throttled, too_many_tenants
+from lambent.invoke.spares import Spares
 from lambent.invoke.specs import template_spec
 from lambent.model.arn import FunctionId
 from lambent.model.clock import Clock
@@ -59,14 +60,16 @@ class Pools:
         may_start: Callable[[FunctionId], bool] = lambda _: True,
         tenant_environments_max: int | None = None,
         spare_time: Callable[[], float | None] | None = None,
+        spares_max: int = 0,
     ) -> None:
         """`may_start`: may another environment of a function be started on demand, for the rate at which it scales?
         `tenant_environments_max`: of all tenants of an account's functions in a region. `spare_time`: the share of the
         host's processor time that was spare since it last said so, None if that was just now; without it no invocation
-        waits for a busy environment."""
+        waits for a busy environment. `spares_max`: see `spares`."""
         self._spare_time = spare_time
         self._patience_timer: asyncio.TimerHandle | None = None
         self._worker = worker
+        self._spares = Spares(worker, clock, spares_max)
         self._make_spec = make_spec
         self._population = Population(clock, idle_timeout_s=idle_timeout_s, credentials_margin_s=credentials_margin_s)
         self._may_start = may_start
@@ -122,6 +125,7 @@ class Pools:
         """An invocation of this version may come soon: it has just been made, or has just changed."""
         if not self._stopping and version.runtime is not None:
             self._worker.prepare(template_spec(version))
+            self._spares.changed(version)
 
     def environment_ready(self, environment_id: EnvironmentId) -> None:
         """See `WorkerEvents`."""
@@ -155,8 +159,8 @@ class Pools:
         self._population.forget_if_empty(pool)
 
     def versions(self, function_key: str) -> list[FunctionVersion]:
-        """The versions of a function (account/region/name) that have a pool."""
-        return self._population.versions(function_key)
+        """The versions of a function (account/region/name) that have a pool or spares."""
+        return self._population.versions(function_key) + self._spares.versions(function_key)
 
     def retire(self, keys: Collection[VersionKey]) -> None:
         """End the pools of these versions: their function changed. Running invocations finish."""
@@ -166,15 +170,17 @@ class Pools:
                 for stop in pool.assignment.retire():
                     self._worker.stop_environment(stop.environment_id, "the function changed")
                 self._population.forget_if_empty(pool)
+        self._spares.retire(keys)
 
     def stop_idle(self) -> None:
-        """End environments that were idle for too long, or whose credentials expire soon."""
+        """End environments that were idle for too long, or whose credentials expire soon, and spares nobody wanted."""
         for environment_id, reason in self._population.too_old():
             self._stop_if_idle(environment_id, reason)
+        self._spares.review()
 
     def next_to_stop_s(self) -> float:
         """In how many seconds `stop_idle` may have something to do next, if none of the idle ones is used again."""
-        return self._population.next_too_old_s()
+        return min(self._population.next_too_old_s(), self._spares.next_review_s())
 
     def stop_all(self, reason: str) -> None:
         """End every environment, busy ones too, and answer what still waits with an error. Nothing is run after it."""
@@ -272,6 +278,8 @@ class Pools:
         self._population.add(spec.environment_id, pool, spec.credentials.expires_at)
         pool.assignment.started(spec.environment_id)
         self._worker.start_environment(spec, self)
+        if pool.target is None and not pool.assignment.retired:
+            self._spares.cold_start(pool.version, pool.assignment.environments - 1)
         return True
 
     def _tenants_are_full(self, function: FunctionId) -> bool:

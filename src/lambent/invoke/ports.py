@@ -71,6 +71,11 @@ class Worker(Protocol):
         worker may do as much of it as it likes."""
         ...
 
+    def keep_spares(self, template: TemplateSpec, number: int) -> None:
+        """Later environments of this template may be wanted soon: from now on (until it is said anew) have for so many
+        of them ready what can be without any function code run. A worker may have fewer."""
+        ...
+
     def start_environment(self, spec: EnvironmentSpec, events: WorkerEvents) -> None:
         """Make an environment and run its init phase."""
         ...
@@ -84,5 +89,5 @@ class Worker(Protocol):
         ...
 
     def has_capacity(self, memory_mb: int) -> bool:
-        """Whether another environment of that size may be started now."""
+        """Whether another environment of that size may be started now. Spares are given up for it."""
         ...

@@ -52,9 +52,13 @@ def template_spec(version: FunctionVersion) -> TemplateSpec:
     """What environments of the version share."""
     return TemplateSpec(
         name=_template_name(version),
+        function=version.function,
         runtime=version.runtime or "",
         architecture=version.architectures[0],
         code_digest=version.code_digest,
+        memory_mb=version.memory_mb,
+        ephemeral_storage_mb=version.ephemeral_storage_mb,
+        environment=dict(version.environment or {}),
         layer_digests=tuple(layer.digest for layer in version.layers),
     )
 

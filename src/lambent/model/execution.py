@@ -34,12 +34,16 @@ class RoleCredentials:
 @dataclass(frozen=True, slots=True)
 class TemplateSpec:
     """What environments of one function version (at one revision) share, known before there is any. `name`: see
-    `EnvironmentSpec.template`."""
+    `EnvironmentSpec.template`, and there for the rest."""
 
     name: str
+    function: FunctionId
     runtime: str
     architecture: str
     code_digest: str
+    memory_mb: int
+    ephemeral_storage_mb: int
+    environment: Mapping[str, str]
     layer_digests: tuple[str, ...] = ()
 
 

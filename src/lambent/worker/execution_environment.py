@@ -32,7 +32,7 @@ from lambent.worker.lifecycle import Stage, Step, advance
 from lambent.worker.output import LogTail, OutputLog
 from lambent.worker.platform_log import RuntimeVersion, platform_log
 from lambent.worker.ports import EndpointHost
-from lambent.worker.sandbox.api import SandboxBackend, SandboxError, SandboxExit
+from lambent.worker.sandbox.api import Launcher, SandboxError, SandboxExit
 from lambent.worker.session import Session, SessionPlan
 
 logger = logging.getLogger(__name__)
@@ -46,7 +46,7 @@ class ExecutionEnvironment:
         spec: EnvironmentSpec,
         plan: SessionPlan | NoEntrypoint | MakePlan,
         runtime_version: RuntimeVersion,
-        backend: SandboxBackend,
+        launcher: Launcher,
         output: OutputLog,
         endpoints: EndpointHost,
         settings: EnvironmentSettings,
@@ -57,7 +57,7 @@ class ExecutionEnvironment:
         self._output = output
         self._log = platform_log(output, spec, runtime_version)
         self._accounts = Accounts(spec, output, self._log, self._max_memory_used_mb)
-        self._init = InitPhase(spec, plan, backend, output, endpoints, settings)
+        self._init = InitPhase(spec, plan, launcher, output, endpoints, settings)
         self._settings = settings
         self._ready = ready
         self._ended = ended

@@ -8,7 +8,7 @@ from __future__ import annotations
 import asyncio
 import platform
 from collections.abc import Callable
-from dataclasses import dataclass, field
+from dataclasses import dataclass, field, replace
 from pathlib import Path
 from typing import Protocol
 
@@ -36,6 +36,7 @@ from lambent.worker.runtimes.catalog import (
 )
 from lambent.worker.sandbox.api import SandboxBackend, SandboxLimits, SandboxSpec
 from lambent.worker.session import SessionPlan
+from lambent.worker.spares import Like, Spares
 from lambent.worker.templates import Templates
 from lambent.worker.variables import RUNTIME_API_PORT, TELEMETRY_FD, environment_variables
 
@@ -84,6 +85,7 @@ class LocalWorker:
         self._settings = settings
         self._environments: dict[EnvironmentId, ExecutionEnvironment] = {}
         self._templates = Templates(backend, code, settings.template_linger_s, self._released)
+        self._spares = Spares(backend, self._templates, self._has_room)
         self._log_budgets = LogBudgets(settings.log_limit_mb, clock.now)
         self._promises = MemoryPromises()
         self._memory_levels = host_memory.own_levels()
@@ -95,6 +97,19 @@ class LocalWorker:
         runtime = self._runtime(template.runtime, template.architecture)
         if not isinstance(runtime, LaunchFailure):
             self._templates.prepare(template, runtime)
+
+    def keep_spares(self, template: TemplateSpec, number: int) -> None:
+        """See `invoke.ports.Worker`."""
+        runtime = self._runtime(template.runtime, template.architecture)
+        if isinstance(runtime, LaunchFailure):
+            return
+
+        async def like() -> Like:
+            layers = await self._templates.merged_layers(template.name, template.layer_digests)
+            sandbox_template = self._templates.template(template.name, runtime, template.code_digest, layers)
+            return sandbox_template, self._surroundings(template, runtime)
+
+        self._spares.keep(template.name, like, number)
 
     def start_environment(self, spec: EnvironmentSpec, events: WorkerEvents) -> None:
         """See `invoke.ports.Worker`."""
@@ -123,7 +138,7 @@ class LocalWorker:
             RuntimeVersion(
                 runtime.version_label, f"arn:aws:lambda:{spec.function.region}::runtime:{runtime.version_hash}"
             ),
-            self._backend,
+            self._spares,
             OutputLog(self._log_sink, stream, spec.application_log_level, self._log_budgets.of(spec.function)),
             self._endpoints,
             self._settings.environment,
@@ -146,16 +161,21 @@ class LocalWorker:
             environment.stop(reason)
 
     def has_capacity(self, memory_mb: int) -> bool:
+        """See `invoke.ports.Worker`."""
+        return self._has_room(memory_mb) or self._has_room(memory_mb, self._spares.give_up())
+
+    def _has_room(self, memory_mb: int, more_mb: int = 0) -> bool:
         """Whether the host has room beyond the reserve, and beyond what was promised to those that do not use yet what
-        they will."""
-        room_mb = host_memory.available_mb(self._memory_levels) - self._settings.memory_reserve_mb
-        return room_mb >= self._promises.with_another(memory_mb)
+        they will. `more_mb`: what will be free in a moment."""
+        free_mb = host_memory.available_mb(self._memory_levels) + more_mb
+        return free_mb - self._settings.memory_reserve_mb >= self._promises.with_another(memory_mb)
 
     async def close(self) -> None:
         """End every environment and wait until nothing of them is left."""
         for environment in list(self._environments.values()):
             environment.stop("the server stops")
         await self._all_ended.wait()
+        await self._spares.close()
         await self._templates.close()
         await self._backend.close()
 
@@ -163,6 +183,11 @@ class LocalWorker:
     def environments(self) -> int:
         """How many environments there are."""
         return len(self._environments)
+
+    @property
+    def spares(self) -> int:
+        """How many spares there are."""
+        return self._spares.ready
 
     def _runtime(self, identifier: str, architecture: str) -> Runtime | LaunchFailure:
         host = _ARCHITECTURES.get(platform.machine(), platform.machine())
@@ -185,7 +210,8 @@ class LocalWorker:
             return NoEntrypoint(PROVIDED_BOOTSTRAPS)
         return SessionPlan(
             template=self._templates.template(spec.template, runtime, spec.code_digest, layers),
-            sandbox=SandboxSpec(
+            sandbox=replace(
+                self._surroundings(spec, runtime),
                 sandbox_id=spec.environment_id,
                 argv=argv,
                 env=environment_variables(
@@ -194,21 +220,29 @@ class LocalWorker:
                     execution_env=None if runtime.language == "provided" else runtime.execution_env,
                     endpoint_port=self._settings.endpoint_port,
                 ),
-                limits=SandboxLimits(
-                    memory_bytes=spec.memory_mb * limits.MIB,
-                    cpus=max(INIT_CPUS, spec.memory_mb / limits.MEMORY_MB_PER_VCPU),
-                    tmp_bytes=spec.ephemeral_storage_mb * limits.MIB,
-                    descriptors=limits.FILE_DESCRIPTORS_MAX,
-                    processes=limits.PROCESSES_AND_THREADS_MAX,
-                ),
-                cwd="/var/task",
-                listen=(RUNTIME_API_PORT, self._settings.endpoint_port),
-                telemetry_fd=TELEMETRY_FD,
-                init=runtime.needs_init,
-                fork=runtime.may_fork(spec.environment),
-                network=self._settings.networks.of(spec.function.name),
             ),
             identity=EnvironmentIdentity(spec.environment_id, spec.function, spec.credentials),
+        )
+
+    def _surroundings(self, spec: EnvironmentSpec | TemplateSpec, runtime: Runtime) -> SandboxSpec:
+        """Of an environment's program: all but the program."""
+        return SandboxSpec(
+            sandbox_id="",
+            argv=(),
+            env={},
+            limits=SandboxLimits(
+                memory_bytes=spec.memory_mb * limits.MIB,
+                cpus=max(INIT_CPUS, spec.memory_mb / limits.MEMORY_MB_PER_VCPU),
+                tmp_bytes=spec.ephemeral_storage_mb * limits.MIB,
+                descriptors=limits.FILE_DESCRIPTORS_MAX,
+                processes=limits.PROCESSES_AND_THREADS_MAX,
+            ),
+            cwd="/var/task",
+            listen=(RUNTIME_API_PORT, self._settings.endpoint_port),
+            telemetry_fd=TELEMETRY_FD,
+            init=runtime.needs_init,
+            fork=runtime.may_fork(spec.environment),
+            network=self._settings.networks.of(spec.function.name),
         )
 
     def _learn(self, environment: ExecutionEnvironment) -> None:

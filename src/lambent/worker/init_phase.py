@@ -14,7 +14,7 @@ from lambent.model.execution import PROVISIONED_CONCURRENCY, EnvironmentSpec
 from lambent.worker.environment_settings import EnvironmentSettings, MakePlan, NoEntrypoint
 from lambent.worker.output import OutputLog
 from lambent.worker.ports import EndpointHost
-from lambent.worker.sandbox.api import SandboxBackend
+from lambent.worker.sandbox.api import Launcher
 from lambent.worker.session import Session, SessionOwner, SessionPlan
 
 
@@ -33,13 +33,13 @@ class InitPhase:
         self,
         spec: EnvironmentSpec,
         plan: SessionPlan | NoEntrypoint | MakePlan,
-        backend: SandboxBackend,
+        launcher: Launcher,
         output: OutputLog,
         endpoints: EndpointHost,
         settings: EnvironmentSettings,
     ) -> None:
         self._plan = plan
-        self._backend = backend
+        self._launcher = launcher
         self._output = output
         self._endpoints = endpoints
         self._settings = settings
@@ -57,7 +57,7 @@ class InitPhase:
         if isinstance(plan, NoEntrypoint):
             raise NoEntrypointError(plan.looked_for)
         return await Session.launch(
-            plan, owner, self._backend, self._output, self._endpoints, self._settings.runtime_api_limits
+            plan, owner, self._launcher, self._output, self._endpoints, self._settings.runtime_api_limits
         )
 
     def limit(self, timed_out: Callable[[], None]) -> None:

@@ -20,7 +20,7 @@ from lambent.worker.ports import EndpointHost, EnvironmentIdentity, ServedEndpoi
 from lambent.worker.runtime_api.connection import RuntimeConnection
 from lambent.worker.runtime_api.machine import RuntimeMachine
 from lambent.worker.runtime_api.server import RuntimeApi, next_response
-from lambent.worker.sandbox.api import Sandbox, SandboxBackend, SandboxExit, SandboxSpec, SandboxTemplate
+from lambent.worker.sandbox.api import Launcher, Sandbox, SandboxExit, SandboxSpec, SandboxTemplate
 
 
 class SessionOwner(Protocol):
@@ -78,13 +78,13 @@ class Session:
         cls,
         plan: SessionPlan,
         owner: SessionOwner,
-        backend: SandboxBackend,
+        launcher: Launcher,
         output: OutputLog,
         endpoints: EndpointHost,
         runtime_api_limits: HttpLimits,
     ) -> Session:
         """Start the sandbox and serve its sockets. Raises SandboxError."""
-        sandbox = await backend.launch(plan.template, plan.sandbox)
+        sandbox = await launcher.launch(plan.template, plan.sandbox)
         session = cls(owner, sandbox, output, runtime_api_limits)
         output.attach(sandbox.output_fd, sandbox.telemetry_fd)
         runtime_api, aws_endpoint = sandbox.listeners

@@ -5,6 +5,7 @@ from __future__ import annotations
 import asyncio
 import os
 from collections.abc import Callable
+from dataclasses import replace
 from itertools import count
 
 import pytest
@@ -39,6 +40,7 @@ class RememberingWorker:
         self.started: list[EnvironmentId] = []
         self.stopped: list[EnvironmentId] = []
         self.running: dict[EnvironmentId, Done] = {}
+        self.spares: dict[str, int] = {}
         self.room = True
 
     def start_environment(self, spec: EnvironmentSpec, events: WorkerEvents) -> None:
@@ -53,6 +55,9 @@ class RememberingWorker:
 
     def prepare(self, template: TemplateSpec) -> None:
         """It does nothing ahead."""
+
+    def keep_spares(self, template: TemplateSpec, number: int) -> None:
+        self.spares[template.name] = number
 
     def has_capacity(self, memory_mb: int) -> bool:
         return self.room
@@ -348,6 +353,73 @@ def test_provisioned_environments_are_replaced_before_their_credentials_expire(w
     world.clock.advance(6 * HOUR_S - 60)
     world.pools.stop_idle()
     assert world.worker.stopped == ["e1"]
+
+
+class TestSpares:
+    """What the worker is to have ready for later environments."""
+
+    @pytest.fixture
+    def world(self) -> World:
+        world = World()
+        world.pools = Pools(
+            world.worker, world._spec, world.clock, idle_timeout_s=600, credentials_margin_s=1200, spares_max=16
+        )
+        return world
+
+    name = f"{function_version().qualified_arn}@1"
+
+    def test_as_many_as_there_were_cold_starts_at_once(self, world: World) -> None:
+        world.submit("a")
+        assert world.worker.spares == {self.name: 1}
+        world.submit("b")
+        world.submit("c")
+        assert world.worker.spares == {self.name: 3}
+        for number in (1, 2, 3):
+            world.ready(f"e{number}")
+        world.complete("e1")
+        world.submit("d")
+        assert world.worker.spares == {self.name: 3}  # it was no cold start
+
+    def test_they_are_given_back_when_the_time_has_come(self, world: World) -> None:
+        world.submit("a")
+        world.submit("b")
+        turns = [2]
+        while turns[-1]:
+            assert 0 < world.pools.next_to_stop_s() <= 100
+            world.clock.advance(world.pools.next_to_stop_s() + 0.01)
+            world.pools.stop_idle()
+            turns.append(world.worker.spares[self.name])
+        assert turns == [2, 1, 0]
+        assert world.pools.next_to_stop_s() <= 60  # there may be others by then
+        assert world.worker.stopped == []
+
+    def test_one_for_what_has_just_been_made_if_it_can_be_run(self, world: World) -> None:
+        world.pools.prepare(function_version())
+        assert world.worker.spares == {}
+        version = replace(function_version(), runtime="python3.11")
+        world.pools.prepare(version)
+        assert world.worker.spares == {self.name: 1}
+        assert world.pools.versions(version.function.key) == [version]
+
+    def test_none_for_what_has_changed(self, world: World) -> None:
+        world.submit("a")
+        world.submit("b")
+        world.pools.retire([(function_version().qualified_arn, "1")])
+        assert world.worker.spares == {self.name: 0}
+        world.ended("e1")  # those who wait are still served
+        world.submit("c", function_version(revision="2"))
+        assert world.worker.spares == {self.name: 0, self.name.replace("@1", "@2"): 1}
+
+    def test_none_for_provisioned_concurrency_or_what_is_throttled(self, world: World) -> None:
+        world.pools.keep(function_version(), 2)
+        world.pools._may_start = lambda _: False
+        world.submit("a")
+        assert world.worker.spares == {}
+
+    def test_tenants_share_those_of_the_version(self, world: World) -> None:
+        world.submit("a", tenant="one")
+        world.submit("b", tenant="two")
+        assert world.worker.spares == {self.name: 1}
 
 
 async def test_short_invocations_wait_a_moment_and_long_ones_run_in_parallel() -> None:

@@ -64,6 +64,9 @@ class Worker:
     def prepare(self, template: TemplateSpec) -> None:
         """It does nothing ahead."""
 
+    def keep_spares(self, template: TemplateSpec, number: int) -> None:
+        """It has none."""
+
     def has_capacity(self, memory_mb: int) -> bool:
         return True
 

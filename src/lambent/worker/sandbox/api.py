@@ -225,7 +225,15 @@ class BackendReport:
     network: str = ""
 
 
-class SandboxBackend(Protocol):
+class Launcher(Protocol):
+    """Launches sandboxes."""
+
+    async def launch(self, template: SandboxTemplate, spec: SandboxSpec) -> Sandbox:
+        """Start a sandbox; prepares the template first if it is not (concurrent launches share one preparation)."""
+        ...
+
+
+class SandboxBackend(Launcher, Protocol):
     """Makes sandboxes. One instance per server; `start` before anything else, `close` at the end."""
 
     @property
@@ -237,10 +245,6 @@ class SandboxBackend(Protocol):
 
     async def start(self) -> None:
         """Claim what is needed and remove what an earlier, crashed run of the same data directory left behind."""
-        ...
-
-    async def launch(self, template: SandboxTemplate, spec: SandboxSpec) -> Sandbox:
-        """Start a sandbox; prepares the template first if it is not (concurrent launches share one preparation)."""
         ...
 
     async def set_up(self, template: SandboxTemplate, spec: SandboxSpec) -> WaitingSandbox:
