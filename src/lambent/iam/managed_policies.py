@@ -19,19 +19,19 @@ from typing import Final
 import orjson
 
 from lambent.iam.access_key_ids import new_unique_id, unique_id_of
+from lambent.iam.changes import change_record
 from lambent.iam.policy_documents import check_identity_policy
 from lambent.iam.policy_holders import delete_conflict, limit_exceeded, no_such_entity, size, store_key
 from lambent.iam.tags import tagged, untagged
 from lambent.model.errors import ServiceError
 from lambent.model.ids import AccountId
-from lambent.store.api import POLICIES, ConflictError, Delete, Put, Record, Store
+from lambent.store.api import POLICIES, Change, ConflictError, Delete, Put, Record, Store
 
 POLICY_MAX_CHARACTERS: Final = 6144  # Managed policy length
 VERSIONS_MAX: Final = 5  # Versions of a managed policy that can be stored
 FIRST_VERSION_ID: Final = "v1"
 AWS: Final = AccountId("aws")
 """The owner of AWS's managed policies, as their ARNs say."""
-_CHANGE_ATTEMPTS: Final = 10
 _POLICY_ARN = re.compile(
     r"arn:aws[a-z-]*:iam::(?P<owner>aws|[0-9]{12}):policy(?P<path>/(?:[\x21-\x7e]+/)?)(?P<name>[\w+=,.@-]+)"
 )
@@ -218,21 +218,18 @@ class ManagedPolicies:
     async def _change(self, arn: str, change: Callable[[ManagedPolicy], ManagedPolicy]) -> ManagedPolicy:
         _refuse_aws(arn)
         owner, name = _taken_apart(arn)
-        for _ in range(_CHANGE_ATTEMPTS):
+
+        async def read() -> Record:
             record = await self._store.get(POLICIES, store_key(owner, name))
-            if record is None or (policy := _policy(record)).arn != arn:
+            if record is None or _policy(record).arn != arn:
                 raise no_such_entity(f"Policy {arn} was not found.")
-            changed = change(policy)
-            try:
-                await self._store.commit([Put(POLICIES, record.key, asdict(changed), expect=record.revision)])
-            except ConflictError:
-                continue
-            return changed
-        raise ServiceError(
-            "ConcurrentModification",
-            f"Policy {arn} was changed by many requests at once. Submit your request again.",
-            status=409,
-        )
+            return record
+
+        def put(record: Record) -> tuple[ManagedPolicy, Change]:
+            changed = change(_policy(record))
+            return changed, Put(POLICIES, record.key, asdict(changed), expect=record.revision)
+
+        return await change_record(self._store, read, put, f"Policy {arn}")
 
 
 def version_of(policy: ManagedPolicy, version_id: str) -> PolicyVersion:

@@ -13,16 +13,16 @@ from dataclasses import asdict, dataclass, field, replace
 from typing import Final
 from urllib.parse import urlsplit
 
+from lambent.iam.changes import change_record
 from lambent.iam.policy_holders import limit_exceeded, no_such_entity
 from lambent.iam.tags import tagged, untagged
 from lambent.model.errors import ServiceError
 from lambent.model.ids import AccountId
-from lambent.store.api import OPEN_ID_PROVIDERS, ConflictError, Delete, Put, Record, Store
+from lambent.store.api import OPEN_ID_PROVIDERS, Change, ConflictError, Delete, Put, Record, Store
 
 # https://docs.aws.amazon.com/IAM/latest/UserGuide/reference_iam-quotas.html
 CLIENT_IDS_MAX: Final = 100  # Client IDs per OpenID Connect provider
 THUMBPRINTS_MAX: Final = 5  # Thumbprints per OpenID Connect provider
-_CHANGE_ATTEMPTS: Final = 10
 _ARN = re.compile(r"arn:aws[a-z-]*:iam::(?P<account>[0-9]{12}):oidc-provider/(?P<name>.+)")
 
 
@@ -128,15 +128,11 @@ class OpenIdProviders:
         return record
 
     async def _change(self, account: AccountId, arn: str, change: Callable[[OpenIdProvider], OpenIdProvider]) -> None:
-        for _ in range(_CHANGE_ATTEMPTS):
-            record = await self._record(account, arn)
+        def put(record: Record) -> tuple[None, Change]:
             document = asdict(change(_loaded(record)))
-            try:
-                await self._store.commit([Put(OPEN_ID_PROVIDERS, record.key, document, expect=record.revision)])
-            except ConflictError:
-                continue
-            return
-        raise ServiceError("ConcurrentModification", "The provider was changed by others again and again.", status=409)
+            return None, Put(OPEN_ID_PROVIDERS, record.key, document, expect=record.revision)
+
+        await change_record(self._store, lambda: self._record(account, arn), put, f"OpenIDConnect Provider {arn}")
 
 
 def _key(account: AccountId, name: str) -> str:

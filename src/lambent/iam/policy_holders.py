@@ -12,6 +12,7 @@ from collections.abc import Callable, Iterable, Mapping
 from dataclasses import asdict, dataclass, field, replace
 from typing import Any, Final, Generic, TypeVar
 
+from lambent.iam.changes import change_record
 from lambent.iam.policy_documents import check_identity_policy
 from lambent.iam.tags import tagged, untagged
 from lambent.model.errors import ServiceError
@@ -20,7 +21,6 @@ from lambent.store.api import Change, ConflictError, Delete, Put, Record, Store
 
 # https://docs.aws.amazon.com/IAM/latest/UserGuide/reference_iam-quotas.html
 ATTACHED_POLICIES_MAX: Final = 10  # Managed policies attached to an IAM role, user or group
-_CHANGE_ATTEMPTS: Final = 10
 
 
 @dataclass(frozen=True, slots=True, kw_only=True)
@@ -154,33 +154,28 @@ class PolicyHolders(Generic[H]):
 
     async def _delete(self, account: AccountId, name: str, check: Callable[[H], None]) -> H:
         """Remove it once `check` raises nothing. Raises NoSuchEntity, and DeleteConflict while it has policies."""
-        for _ in range(_CHANGE_ATTEMPTS):
-            record = await self._record(account, name)
+
+        def delete(record: Record) -> tuple[H, Change]:
             holder = self._loaded(record)
             if holder.attached_policies:
                 raise delete_conflict("Cannot delete entity, must detach all policies first.")
             if holder.inline_policies:
                 raise delete_conflict("Cannot delete entity, must delete policies first.")
             check(holder)
-            if await self._committed([Delete(self.kind.table, record.key, expect=record.revision)]):
-                return holder
-        raise self._concurrent_modification(name)
+            return holder, Delete(self.kind.table, record.key, expect=record.revision)
+
+        return await self._change_record(account, name, delete)
 
     async def _change(self, account: AccountId, name: str, change: Callable[[H], H]) -> H:
-        """Read, change, write if nobody wrote in between; else once more."""
-        for _ in range(_CHANGE_ATTEMPTS):
-            record = await self._record(account, name)
+        def put(record: Record) -> tuple[H, Change]:
             holder = change(self._loaded(record))
-            if await self._committed([Put(self.kind.table, record.key, asdict(holder), expect=record.revision)]):
-                return holder
-        raise self._concurrent_modification(name)
+            return holder, Put(self.kind.table, record.key, asdict(holder), expect=record.revision)
 
-    async def _committed(self, changes: list[Change]) -> bool:
-        try:
-            await self._store.commit(changes)
-        except ConflictError:
-            return False
-        return True
+        return await self._change_record(account, name, put)
+
+    async def _change_record(self, account: AccountId, name: str, change: Callable[[Record], tuple[H, Change]]) -> H:
+        what = f"The {self.kind.noun} with name {name}"
+        return await change_record(self._store, lambda: self._record(account, name), change, what)
 
     async def _record(self, account: AccountId, name: str) -> Record:
         record = await self._store.get(self.kind.table, store_key(account, name))
@@ -198,13 +193,6 @@ class PolicyHolders(Generic[H]):
 
     def _no_such_inline_policy(self, policy_name: str) -> ServiceError:
         return no_such_entity(f"The {self.kind.noun} policy with name {policy_name} cannot be found.")
-
-    def _concurrent_modification(self, name: str) -> ServiceError:
-        return ServiceError(
-            "ConcurrentModification",
-            f"The {self.kind.noun} with name {name} was changed by many requests at once. Submit your request again.",
-            status=409,
-        )
 
 
 def store_key(account: AccountId, name: str) -> str:

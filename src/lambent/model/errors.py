@@ -27,11 +27,6 @@ class ServiceError(Exception):
         self.members: Mapping[str, object] = members or {}
 
 
-def validation_exception(message: str) -> ServiceError:
-    """400 `ValidationException`: what AWS's framework answers before the service sees a request. No `Type`."""
-    return ServiceError("ValidationException", message, status=400, members={"Type": None})
-
-
 def access_denied(message: str) -> ServiceError:
     """403 `AccessDeniedException`."""
     return ServiceError("AccessDeniedException", message, status=403, members={"Type": None})
@@ -60,12 +55,6 @@ class ResourceConflictException(_LambdaError):
 
 class ResourceInUseException(_LambdaError):
     """The resource is being changed, or used, and cannot be changed now."""
-
-
-class ResourceNotReadyException(_LambdaError):
-    """The function is inactive and its environment could not be made ready."""
-
-    http_status = 502
 
 
 class InvalidParameterValueException(_LambdaError):

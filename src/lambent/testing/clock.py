@@ -1,10 +1,12 @@
-"""`ManualClock`: a `lambent.model.clock.Clock` that stands still until it is told to move."""
+"""Two of `lambent.model.clock.Clock`: `ManualClock` stands still until it is told to move, `OffsetClock` runs on, with
+what was added to it."""
 
 from __future__ import annotations
 
 import asyncio
 import heapq
 import itertools
+import time
 from typing import Final
 
 DEFAULT_START: Final = 1_700_000_000.0  # 2023-11-14T22:13:20Z: a fixed moment, so that runs are repeatable
@@ -82,3 +84,22 @@ class ManualClock:
 async def _settle() -> None:
     for _ in range(_SETTLING_TURNS):
         await asyncio.sleep(0)
+
+
+class OffsetClock:
+    """Real time and `offset_s` seconds, which any thread may add to. Sleeps take real time, whatever is added."""
+
+    def __init__(self) -> None:
+        self.offset_s = 0.0
+
+    def now(self) -> float:
+        """Seconds since the epoch."""
+        return time.time() + self.offset_s
+
+    def monotonic(self) -> float:
+        """See `Clock`: what is added is time that has passed."""
+        return time.monotonic() + self.offset_s
+
+    async def sleep(self, seconds: float) -> None:
+        """Return after so many real seconds."""
+        await asyncio.sleep(seconds)

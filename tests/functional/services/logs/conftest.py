@@ -4,7 +4,6 @@ from __future__ import annotations
 
 import asyncio
 import threading
-import time
 from collections.abc import Callable, Iterator
 from pathlib import Path
 from typing import Any, TypeVar
@@ -26,25 +25,10 @@ from lambent.services.logs.operations import definition
 from lambent.services.logs.queries import event_pointer
 from lambent.services.logs.retention import apply_retention
 from lambent.store.sqlite import SqliteStore
+from lambent.testing.clock import OffsetClock
 
 T = TypeVar("T")
 ACCOUNT, REGION = AccountId("000000000000"), Region("us-east-1")
-
-
-class OffsetClock:
-    """Real time, and what a test adds to it."""
-
-    def __init__(self) -> None:
-        self.offset_s = 0.0
-
-    def now(self) -> float:
-        return time.time() + self.offset_s
-
-    def monotonic(self) -> float:
-        return time.monotonic()
-
-    async def sleep(self, seconds: float) -> None:
-        await asyncio.sleep(seconds)
 
 
 class LogsServer:

@@ -5,7 +5,6 @@ from __future__ import annotations
 import asyncio
 import itertools
 import threading
-import time
 from collections.abc import Callable, Iterator
 from pathlib import Path
 from typing import Any
@@ -27,24 +26,9 @@ from lambent.services.sqs.move_tasks import MoveTasks
 from lambent.services.sqs.operations import definition
 from lambent.services.sqs.upkeep import look_after
 from lambent.store.sqlite import SqliteStore
+from lambent.testing.clock import OffsetClock
 
 ACCOUNT, REGION = AccountId("000000000000"), Region("us-east-1")
-
-
-class OffsetClock:
-    """Real time, and what a test adds to it."""
-
-    def __init__(self) -> None:
-        self.offset_s = 0.0
-
-    def now(self) -> float:
-        return time.time() + self.offset_s
-
-    def monotonic(self) -> float:
-        return time.monotonic() + self.offset_s
-
-    async def sleep(self, seconds: float) -> None:
-        await asyncio.sleep(seconds)
 
 
 class SqsServer:
