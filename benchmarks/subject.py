@@ -8,6 +8,7 @@ from __future__ import annotations
 
 import base64
 import configparser
+import contextlib
 import json
 import os
 import urllib.request
@@ -85,6 +86,10 @@ class Subject(Protocol):
         """Processor time the server itself took so far; None if that cannot be told from its functions'."""
         ...
 
+    def runtimes_cpu_ms(self) -> Mapping[int, float]:
+        """The same for each process that runs functions, where they can be told."""
+        ...
+
 
 class UnsupportedError(Exception):
     """The subject cannot do that; the message says why."""
@@ -103,6 +108,14 @@ def process_cpu_ms(pid: int) -> float:
     """User and system time of a process."""
     fields = Path(f"/proc/{pid}/stat").read_text().rsplit(")", 1)[1].split()
     return (int(fields[11]) + int(fields[12])) * 1000 / os.sysconf("SC_CLK_TCK")
+
+
+def children_of(pid: int) -> list[int]:
+    """Processes started by a process (by its main thread, that is), as far as they are still there."""
+    try:
+        return [int(child) for child in Path(f"/proc/{pid}/task/{pid}/children").read_text().split()]
+    except (FileNotFoundError, ProcessLookupError):
+        return []
 
 
 def call(port: int, request: bytes) -> bytes:
@@ -187,6 +200,18 @@ class Lambent:
 
     def cpu_ms(self) -> float | None:
         return process_cpu_ms(self.server.pid)
+
+    def runtimes_cpu_ms(self) -> Mapping[int, float]:
+        """See `Subject`."""
+        found: dict[int, float] = {}
+        below = [self.server.pid]
+        while below:
+            for pid in children_of(below.pop()):
+                below.append(pid)
+                with contextlib.suppress(FileNotFoundError, ProcessLookupError):
+                    if not Path(f"/proc/{pid}/comm").read_text().startswith("lambent-"):
+                        found[pid] = process_cpu_ms(pid)
+        return found
 
     def server_memory_mb(self) -> float:
         """What the server's own process has in memory (RSS)."""

@@ -5,7 +5,7 @@ from __future__ import annotations
 import contextlib
 import json
 import tempfile
-from collections.abc import Iterator
+from collections.abc import Iterator, Mapping
 from pathlib import Path
 from typing import Any
 
@@ -54,6 +54,9 @@ class MiniStack:
 
     def cpu_ms(self) -> float | None:
         return process_cpu_ms(self._pid)
+
+    def runtimes_cpu_ms(self) -> Mapping[int, float]:
+        return {}
 
 
 @contextlib.contextmanager

@@ -6,7 +6,7 @@ from __future__ import annotations
 import contextlib
 import json
 import tempfile
-from collections.abc import Iterator
+from collections.abc import Iterator, Mapping
 from pathlib import Path
 
 from peers.processes import free_port, program, started
@@ -38,6 +38,9 @@ class RuntimeInterfaceEmulator:
 
     def cpu_ms(self) -> float | None:
         return process_cpu_ms(self._pid)
+
+    def runtimes_cpu_ms(self) -> Mapping[int, float]:
+        return {}
 
 
 @contextlib.contextmanager

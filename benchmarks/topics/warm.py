@@ -16,6 +16,7 @@ GOALS = {("python", 1): 3_200, ("python", 8): 8_000, ("python", 64): 9_500, ("no
 P50_GOAL_MS = {("python", 1): 0.3}
 P99_GOAL_MS = {("python", 8): 4.0}
 CPU_GOAL_US = {("python", 8): 100.0}
+RUNTIME_CPU_GOAL_US = {("python", 8): 90.0}
 
 
 def measure(subject: Subject, options: Options) -> Iterator[Row]:
@@ -35,9 +36,9 @@ def measure(subject: Subject, options: Options) -> Iterator[Row]:
 def _row(subject: Subject, function: str, callers: int, seconds: float) -> Row:
     request = subject.invoke_request(function, {"key": "value"})
     load.run(subject.port, request, callers, min(1.0, seconds))
-    before = subject.cpu_ms()
+    before, runtimes_before = subject.cpu_ms(), subject.runtimes_cpu_ms()
     outcome = load.run(subject.port, request, callers, seconds)
-    after = subject.cpu_ms()
+    after, runtimes_after = subject.cpu_ms(), subject.runtimes_cpu_ms()
     key = (function, callers)
     figures = [
         Figure("", outcome.per_second, "/s", GOALS.get(key)),
@@ -46,6 +47,9 @@ def _row(subject: Subject, function: str, callers: int, seconds: float) -> Row:
     ]
     if before is not None and after is not None and outcome.requests:
         figures.append(Figure("server CPU", (after - before) * 1000 / outcome.requests, "µs", CPU_GOAL_US.get(key)))
+    if runtimes_after and outcome.requests:
+        used_ms = sum(time_ms - runtimes_before.get(pid, 0.0) for pid, time_ms in runtimes_after.items())
+        figures.append(Figure("runtime CPU", used_ms * 1000 / outcome.requests, "µs", RUNTIME_CPU_GOAL_US.get(key)))
     note = f"{outcome.errors} errors" if outcome.errors else ""
     return Row(_what(function, callers), tuple(figures), subject.name, note)
 

@@ -104,6 +104,50 @@ def test_nodejs(answer: Callable[..., dict[str, Any]], identifier: str, file: st
     assert payload == {}
 
 
+DESCRIPTORS = {
+    "python": """
+import os, subprocess
+def handler(event, context):
+    links = {int(name): os.path.islink(f"/proc/self/fd/{name}") and os.readlink(f"/proc/self/fd/{name}")
+             for name in os.listdir("/proc/self/fd")}
+    child = subprocess.run(["/bin/ls", "/proc/self/fd"], capture_output=True, close_fds=False).stdout.decode()
+    return {"channel": links.get(4), "child": child.split(), "named": "_LAMBENT_CHANNEL_FD" in os.environ,
+            "tcp": len(open("/proc/self/net/tcp").readlines())}
+""",
+    "nodejs": """
+const fs = require("node:fs");
+exports.handler = async () => ({
+  channel: fs.readlinkSync("/proc/self/fd/4"),
+  child: require("node:child_process").execFileSync("/bin/ls", ["/proc/self/fd"]).toString().trim().split("\\n"),
+  named: process.env._LAMBENT_CHANNEL_FD !== undefined,
+  tcp: fs.readFileSync("/proc/self/net/tcp", "latin1").trim().split("\\n").length,
+});
+""",
+}
+
+
+@pytest.mark.parametrize("identifier", [*identifiers("python"), *identifiers("nodejs")])
+def test_the_channel_is_used_and_for_the_runtime_alone(
+    server: RunningServer, health: dict[str, Any], identifier: str
+) -> None:
+    if identifier not in health["runtimes"]:
+        pytest.skip(f"{identifier} is not on this machine")
+    language = KNOWN[identifier].language
+    name = f"channel-{identifier}".replace(".", "-")
+    file = "index.py" if language == "python" else "index.js"
+    server.deploy(name, {file: DESCRIPTORS[language]}, Runtime=identifier, Handler="index.handler", Timeout=30)
+    try:
+        for _ in range(2):  # executed, and forked
+            seen = server.invoke(name).payload
+            assert seen["channel"].startswith("socket:")
+            assert seen["child"] == ["0", "1", "2", "3"]  # the last is what it lists
+            assert not seen["named"]
+            assert seen["tcp"] == 1 + 2  # a line of titles, and the two that listen: nobody has connected
+            server.client("lambda").update_function_configuration(FunctionName=name, Timeout=31)
+    finally:
+        server.client("lambda").delete_function(FunctionName=name)
+
+
 @pytest.mark.parametrize("language", ["python", "nodejs"])
 def test_a_runtime_that_is_not_installed_is_told_at_the_first_invocation(
     server: RunningServer, health: dict[str, Any], language: str

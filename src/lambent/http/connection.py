@@ -15,7 +15,7 @@ from collections.abc import AsyncIterable, Callable
 from typing import Any, cast
 
 from lambent.http.exchange import HttpExchange
-from lambent.http.messages import Request, Response
+from lambent.http.messages import Response
 from lambent.http.parsing import READ_MAX_BYTES, Phase, RequestParser
 from lambent.http.rendering import CONTINUE, Framing, PreparedResponse, date_line, render
 from lambent.http.roster import Roster
@@ -155,7 +155,7 @@ class HttpConnection(asyncio.Protocol):
             else:
                 exchange.answered = True
                 if self._parser.ready and self._roster.limits.hold_pipelined_s:
-                    self.hold(b"".join(prepared))
+                    self._hold(b"".join(prepared))
                 else:
                     self._send(*prepared)
                 self._answered(True)
@@ -172,7 +172,7 @@ class HttpConnection(asyncio.Protocol):
             if framing is Framing.NONE:
                 body = b""
             if keep_alive and self._parser.ready and self._roster.limits.hold_pipelined_s:
-                self.hold(head + body)
+                self._hold(head + body)
             else:
                 self._send(head, body)
             self._answered(keep_alive)
@@ -211,23 +211,6 @@ class HttpConnection(asyncio.Protocol):
                 await self._drained
             finally:
                 self._drained = None
-
-    # What a connection that recognises requests by itself calls (before `data_received`)
-
-    @property
-    def is_between_requests(self) -> bool:
-        """Nothing is in hand, nothing is half read, and the connection goes on."""
-        return (
-            self._parser.phase is _IDLE
-            and self._current is None
-            and not (self._parser.ready or self._write_paused or self._closing or self._eof or self._lost)
-            and not (self._reading_paused or self._roster.stopping)
-        )
-
-    def take(self, request: Request) -> None:
-        """Hand over a whole request, of HTTP/1.1 and a connection that stays open."""
-        self._parser.ready.append(HttpExchange(self, request, True, False))
-        self._advance()
 
     # What the roster calls
 
@@ -388,7 +371,7 @@ class HttpConnection(asyncio.Protocol):
 
     # Sending
 
-    def hold(self, answer: bytes) -> None:
+    def _hold(self, answer: bytes) -> None:
         """Send `answer` with the next one, or in a while if there is none (see `HttpLimits.hold_pipelined_s`). One
         timer serves many answers; some it sends a little early."""
         self._held += answer

@@ -38,7 +38,7 @@ from lambent.worker.sandbox.api import SandboxBackend, SandboxLimits, SandboxSpe
 from lambent.worker.session import SessionPlan
 from lambent.worker.spares import Like, Spares
 from lambent.worker.templates import Templates
-from lambent.worker.variables import RUNTIME_API_PORT, TELEMETRY_FD, environment_variables
+from lambent.worker.variables import CHANNEL_FD, RUNTIME_API_PORT, TELEMETRY_FD, environment_variables
 
 _ARCHITECTURES = {"x86_64": "x86_64", "aarch64": "arm64"}
 
@@ -240,6 +240,7 @@ class LocalWorker:
             cwd="/var/task",
             listen=(RUNTIME_API_PORT, self._settings.endpoint_port),
             telemetry_fd=TELEMETRY_FD,
+            channel_fd=None if runtime.language == "provided" else CHANNEL_FD,
             init=runtime.needs_init,
             fork=runtime.may_fork(spec.environment),
             network=self._settings.networks.of(spec.function.name),

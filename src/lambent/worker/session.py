@@ -1,7 +1,8 @@
 """One run of a runtime: a sandbox, its Runtime API and AWS endpoint, and what the runtime may do next.
 
 An execution environment has one session at a time (a second one when its init is tried again). The session does the
-I/O and keeps the Runtime API's rules; what anything means for the invocation is decided by its `SessionOwner`.
+I/O and keeps the Runtime API's rules, whether the runtime speaks over TCP or over the channel it was born with; what
+anything means for the invocation is decided by its `SessionOwner`.
 """
 
 from __future__ import annotations
@@ -11,15 +12,14 @@ from dataclasses import dataclass
 from typing import Protocol
 
 from lambent.http.limits import HttpLimits
-from lambent.http.messages import Exchange
 from lambent.http.server import HttpServer
 from lambent.model.execution import Invocation
-from lambent.model.ids import RequestId
 from lambent.worker.output import OutputLog
 from lambent.worker.ports import EndpointHost, EnvironmentIdentity, ServedEndpoint
-from lambent.worker.runtime_api.connection import RuntimeConnection
+from lambent.worker.runtime_api.calls import Poll
+from lambent.worker.runtime_api.channel import RuntimeChannel
 from lambent.worker.runtime_api.machine import RuntimeMachine
-from lambent.worker.runtime_api.server import RuntimeApi, next_response
+from lambent.worker.runtime_api.server import RuntimeApi
 from lambent.worker.sandbox.api import Launcher, Sandbox, SandboxExit, SandboxSpec, SandboxTemplate
 
 
@@ -64,11 +64,10 @@ class Session:
         self._sandbox = sandbox
         self._output = output
         self._machine = RuntimeMachine()
-        self._poll: Exchange | None = None
+        self._poll: Poll | None = None
         api = RuntimeApi(self)
-        self._server = HttpServer(
-            api.handle, api, runtime_api_limits, "runtime api", lambda roster: RuntimeConnection(roster, self)
-        )
+        self._server = HttpServer(api.handle, api, runtime_api_limits, "runtime api")
+        self._channel = None if sandbox.channel is None else RuntimeChannel(self, sandbox.channel)
         self._endpoint: ServedEndpoint | None = None
         self._watcher: asyncio.Task[None] | None = None
         self._closed = False
@@ -108,7 +107,7 @@ class Session:
         if poll is None:
             raise RuntimeError("the runtime does not wait for an event")
         self._machine.hand_out(invocation.request_id)
-        poll.respond(next_response(invocation, deadline_ms))
+        poll.hand_out(invocation, deadline_ms)
 
     def freeze(self) -> None:
         """Stop its processes until `thaw`."""
@@ -143,18 +142,20 @@ class Session:
             await self._endpoint.close()
         if self._watcher is not None and self._watcher is not asyncio.current_task():
             await self._watcher
+        if self._channel is not None:
+            await self._channel.close()
 
-    # The runtime's calls (see `runtime_api.server.RuntimeCalls`)
+    # The runtime's calls (see `runtime_api.calls.RuntimeCalls`)
 
-    @property
-    def running(self) -> RequestId | None:
-        return self._machine.request_id if self._machine.invoking else None
-
-    def next(self, exchange: Exchange) -> None:
+    def wait_for_event(self, poll: Poll) -> None:
         self._machine.next()
-        self._poll = exchange
-        exchange.on_disconnect(lambda: self._poll_lost(exchange))
+        self._poll = poll
         self._owner.runtime_waits()
+
+    def poll_lost(self, poll: Poll) -> None:
+        if self._poll is poll:
+            self._poll = None
+            self._machine.poll_lost()
 
     def response(self, request_id: str, payload: bytes) -> None:
         self._machine.response(request_id)
@@ -172,12 +173,9 @@ class Session:
         self._machine.init_error()
         self._owner.runtime_init_failed(payload, error_type)
 
-    def _poll_lost(self, exchange: Exchange) -> None:
-        if self._poll is exchange:
-            self._poll = None
-            self._machine.poll_lost()
-
     async def _watch(self) -> None:
+        if self._channel is not None:
+            await self._channel.open()  # not before the owner knows of this session
         exit_ = await self._sandbox.wait()
         if not self._closed:
             self._output.drain()

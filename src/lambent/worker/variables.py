@@ -11,6 +11,7 @@ from collections.abc import Mapping
 from lambent.model.execution import EnvironmentSpec
 
 TELEMETRY_FD = 3
+CHANNEL_FD = 4
 RUNTIME_API_PORT = 9001
 RUNTIME_API = f"127.0.0.1:{RUNTIME_API_PORT}"
 
@@ -21,7 +22,8 @@ def environment_variables(
     """What the runtime process gets.
 
     `runtime_env` are the runtime's own (PATH, LD_LIBRARY_PATH, …): a function may override those, but not the
-    reserved ones. `execution_env` is AWS_EXECUTION_ENV (None for the OS-only runtimes, as on AWS).
+    reserved ones. `execution_env` is AWS_EXECUTION_ENV (None for the OS-only runtimes, as on AWS). The bootstraps of
+    the others are ours, and find their channel at the descriptor that _LAMBENT_CHANNEL_FD names.
     `endpoint_port` is where the AWS API answers inside.
     """
     variables = {
@@ -38,6 +40,7 @@ def environment_variables(
     variables |= _reserved(spec)
     if execution_env is not None:
         variables["AWS_EXECUTION_ENV"] = execution_env
+        variables["_LAMBENT_CHANNEL_FD"] = str(CHANNEL_FD)
     return variables
 
 

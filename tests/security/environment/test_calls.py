@@ -23,6 +23,9 @@ ATTEMPTS: dict[str, Any] = {
     "response_too_large": {"400", "413"},
     "response_too_large_in_chunks": {"400", "413", "ECONNRESET", "EPIPE"},
     "pipelined_without_reading": True,
+    "next_on_the_channel": "403",
+    "answer_on_the_channel_for_another_request": {"400"},
+    "init_error_on_the_channel": "403",
     "redirect_the_runtime": "done",
     "own_credentials": "200",
     "credentials_of_a_neighbour": {"400", "403"},
@@ -92,6 +95,22 @@ def test_the_first_answer_counts(arena: Any) -> None:
     assert invoked.payload == "by hand"
     again = arena.attack("twice", "calls", "other_paths")  # in this environment or a new one
     assert "other_paths" in again.payload
+    arena.check_neighbour()
+
+
+def test_the_first_answer_counts_on_the_channel_too(arena: Any) -> None:
+    invoked = arena.attack(arena.deploy("channel-twice"), "calls", "answer_on_the_channel_twice")
+    assert invoked.payload == "by hand"
+    again = arena.attack("channel-twice", "calls", "other_paths")
+    assert "other_paths" in again.payload
+    arena.check_neighbour()
+
+
+def test_noise_on_its_channel_ends_the_environment_that_makes_it(arena: Any) -> None:
+    invoked = arena.attack(arena.deploy("noisy"), "calls", "noise_on_the_channel")
+    assert invoked.function_error == "Unhandled"
+    assert invoked.payload["errorType"] == "Runtime.ExitError"
+    assert arena.attack("noisy", "calls", "other_paths").function_error is None
     arena.check_neighbour()
 
 

@@ -13,15 +13,18 @@ from hypothesis import HealthCheck, given, settings
 from hypothesis import strategies as st
 
 from lambent.http.limits import HttpLimits
-from lambent.http.messages import Exchange, Response
 from lambent.http.server import HttpServer
+from lambent.model.execution import Invocation
 from lambent.model.ids import RequestId
-from lambent.worker.runtime_api.connection import RuntimeConnection
+from lambent.worker.runtime_api import frames
+from lambent.worker.runtime_api.calls import Poll
+from lambent.worker.runtime_api.channel import RuntimeChannel
 from lambent.worker.runtime_api.machine import RuntimeMachine
 from lambent.worker.runtime_api.server import RuntimeApi
 
 PREFIX = b"/2018-06-01/runtime/"
 REQUEST_ID = "8476a536-e9f4-11e8-9739-2dfe598c3fcd"
+EVENT = Invocation(RequestId(REQUEST_ID), b"{}", "arn:aws:lambda:us-east-1:123456789012:function:f", "Root=1", 3)
 
 
 @pytest.mark.root
@@ -43,15 +46,16 @@ class Calls:
     def __init__(self) -> None:
         self.machine = RuntimeMachine()
         self.accepted: list[tuple[str, bytes]] = []
+        self.handed_out = 0
 
-    @property
-    def running(self) -> RequestId | None:
-        return self.machine.request_id if self.machine.invoking else None
-
-    def next(self, exchange: Exchange) -> None:
+    def wait_for_event(self, poll: Poll) -> None:
         self.machine.next()
         self.machine.hand_out(RequestId(REQUEST_ID))
-        exchange.respond(Response(200, (), b"{}"))
+        self.handed_out += 1
+        poll.hand_out(EVENT, 1542409706888)
+
+    def poll_lost(self, poll: Poll) -> None:
+        raise AssertionError("no poll waits here")
 
     def response(self, request_id: str, payload: bytes) -> None:
         self.machine.response(request_id)
@@ -103,7 +107,7 @@ def test_any_sequence_of_requests_in_any_pieces(
 async def _exchange(data: bytes, cuts: list[int]) -> Calls:
     calls = Calls()
     api = RuntimeApi(calls)
-    server = HttpServer(api.handle, api, HttpLimits(), "runtime api", lambda roster: RuntimeConnection(roster, calls))
+    server = HttpServer(api.handle, api, HttpLimits(), "runtime api")
     listener = socket.create_server(("127.0.0.1", 0))
     address = listener.getsockname()
     await server.start(listener)
@@ -120,4 +124,55 @@ async def _exchange(data: bytes, cuts: list[int]) -> Calls:
         with contextlib.suppress(OSError):
             await writer.wait_closed()
         await server.close(0)
+    return calls
+
+
+def _frame(kind: int, request_id: str, error_type: bytes, body: bytes, claimed: int = 0) -> bytes:
+    """`claimed`: how many bytes more than it has the body says it has."""
+    own_id = request_id.encode()
+    return frames.HEAD.pack(kind, len(own_id), len(error_type), len(body) + claimed) + own_id + error_type + body
+
+
+FRAMES = st.one_of(
+    st.just(_frame(frames.AND_NEXT, "", b"", b"")),
+    st.builds(_frame, st.sampled_from(sorted(frames.KINDS)), IDS, st.binary(max_size=9), BODIES),
+    st.builds(_frame, st.integers(0, 255), IDS, st.just(b""), BODIES, st.sampled_from([0, 1, 7_000_000, 1 << 40])),
+    st.binary(min_size=1, max_size=30),
+)
+
+
+@settings(max_examples=200, deadline=None, suppress_health_check=[HealthCheck.function_scoped_fixture])
+@given(st.lists(FRAMES, min_size=1, max_size=8), st.lists(st.integers(0, 400), max_size=5))
+def test_any_sequence_of_frames_in_any_pieces(
+    caplog: pytest.LogCaptureFixture, sent: list[bytes], cuts: list[int]
+) -> None:
+    """The same on a channel."""
+    caplog.clear()
+    calls = asyncio.run(_send_frames(b"".join(sent), sorted(cuts)))
+    answers = [kind for kind, _ in calls.accepted if kind != "init"]
+    assert len(answers) <= calls.handed_out
+    for kind, payload in calls.accepted:
+        assert payload in b"".join(sent), kind
+    assert [record for record in caplog.records if record.levelno >= logging.ERROR] == []
+
+
+async def _send_frames(data: bytes, cuts: list[int]) -> Calls:
+    calls = Calls()
+    ours, theirs = socket.socketpair()
+    ours.setblocking(False)
+    channel = RuntimeChannel(calls, ours)
+    await channel.open()
+    reader, writer = await asyncio.open_connection(sock=theirs)
+    try:
+        for start, end in zip([0, *cuts], [*cuts, len(data)], strict=True):
+            writer.write(data[start:end])
+            await asyncio.sleep(0)
+        with contextlib.suppress(OSError):
+            writer.write_eof()
+            await asyncio.wait_for(reader.read(), 5)
+    finally:
+        writer.close()
+        with contextlib.suppress(OSError):
+            await writer.wait_closed()
+        await channel.close()
     return calls

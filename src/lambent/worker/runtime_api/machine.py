@@ -14,6 +14,8 @@ from dataclasses import dataclass
 from enum import Enum
 from typing import Final
 
+import orjson
+
 from lambent.model.ids import RequestId
 
 
@@ -60,6 +62,11 @@ class RefusedError(Exception):
     status: int
     error_type: str
     message: str
+
+    @property
+    def body(self) -> bytes:
+        """The last two, as they are told."""
+        return orjson.dumps({"errorMessage": self.message, "errorType": self.error_type})
 
 
 class RuntimeMachine:

@@ -5,16 +5,15 @@ One server per sandbox, on the socket handed out of it: whoever speaks here *is*
 
 from __future__ import annotations
 
-import json
-from typing import Final, Protocol
-
-import orjson
+from typing import Final
 
 from lambent.http.messages import Exchange, RequestHead, Response
 from lambent.http.rendering import FixedResponse, PreparedResponse
 from lambent.model import limits
 from lambent.model.execution import Invocation
 from lambent.model.ids import RequestId
+from lambent.worker.runtime_api.calls import RuntimeCalls
+from lambent.worker.runtime_api.frames import ascii_json
 from lambent.worker.runtime_api.machine import RefusedError
 from lambent.worker.runtime_api.paths import INIT_ERROR, INVOCATION, NEXT
 
@@ -22,27 +21,6 @@ _JSON: Final = (("Content-Type", "application/json"),)
 ACCEPTED: Final = FixedResponse(202, _JSON, b'{"status":"OK"}\n')
 _ERROR_TYPE_HEADER: Final = "lambda-runtime-function-error-type"
 _ERROR_BODY_MAX_BYTES: Final = limits.SYNC_RESPONSE_MAX_BYTES
-
-
-class RuntimeCalls(Protocol):
-    """What the environment does about its runtime's requests. Each may raise `RefusedError`."""
-
-    @property
-    def running(self) -> RequestId | None:
-        """The event that the runtime has and has not answered, if there is one."""
-        ...
-
-    def next(self, exchange: Exchange) -> None:
-        """Keep the exchange until there is an event."""
-        ...
-
-    def response(self, request_id: str, payload: bytes) -> None: ...
-
-    def error(self, request_id: str, payload: bytes, error_type: str | None) -> None: ...
-
-    def init_error(self, payload: bytes, error_type: str | None) -> None: ...
-
-    def response_too_large(self, request_id: str) -> None: ...
 
 
 class RuntimeApi:
@@ -60,11 +38,16 @@ class RuntimeApi:
                 if request.method != "GET":
                     exchange.respond(_refusal(405, "MethodNotAllowed", "Method not allowed"))
                 else:
-                    self._calls.next(exchange)
+                    self._next(exchange)
                 return
             exchange.respond(self._post(exchange))
         except RefusedError as refused:
-            exchange.respond(_refusal(refused.status, refused.error_type, refused.message))
+            exchange.respond(Response(refused.status, _JSON, refused.body))
+
+    def _next(self, exchange: Exchange) -> None:
+        poll = HttpPoll(exchange)
+        self._calls.wait_for_event(poll)
+        exchange.on_disconnect(lambda: self._calls.poll_lost(poll))
 
     def _post(self, exchange: Exchange) -> Response:
         request = exchange.request
@@ -93,12 +76,30 @@ class RuntimeApi:
             try:
                 self._calls.response_too_large(request_id)
             except RefusedError as refused:
-                return _refusal(refused.status, refused.error_type, refused.message)
+                return Response(refused.status, _JSON, refused.body)
         return _refusal(413, "RequestEntityTooLarge", f"Exceeded maximum allowed payload size ({limit} bytes).")
 
     def malformed(self, status: int, reason: str) -> Response:
         """See `http.messages.Policy`."""
         return _refusal(status, "InvalidRequest", reason)
+
+
+class HttpPoll:
+    """A `next` that waits for its answer."""
+
+    __slots__ = ("_exchange",)
+
+    def __init__(self, exchange: Exchange) -> None:
+        self._exchange = exchange
+
+    @property
+    def closed(self) -> bool:
+        """See `calls.Poll`."""
+        return self._exchange.closed
+
+    def hand_out(self, invocation: Invocation, deadline_ms: int) -> None:
+        """See `calls.Poll`."""
+        self._exchange.respond(next_response(invocation, deadline_ms))
 
 
 def next_response(invocation: Invocation, deadline_ms: int) -> Response:
@@ -125,7 +126,7 @@ class _Event(PreparedResponse):
         ]
         if invocation.client_context is not None:
             # A header cannot carry every byte: JSON is re-written in ASCII, which means the same.
-            headers.append(("Lambda-Runtime-Client-Context", _ascii_json(invocation.client_context)))
+            headers.append(("Lambda-Runtime-Client-Context", ascii_json(invocation.client_context)))
         if invocation.cognito_identity is not None:
             headers.append(("Lambda-Runtime-Cognito-Identity", invocation.cognito_identity))
         if invocation.tenant_id is not None:
@@ -151,10 +152,6 @@ class _Event(PreparedResponse):
         return head.encode("ascii"), payload
 
 
-def _ascii_json(document: bytes) -> str:
-    return json.dumps(orjson.loads(document), separators=(",", ":"))
-
-
 def _invocation_path(path: str) -> tuple[RequestId | None, str]:
     if path.startswith(INVOCATION):
         request_id, _, what = path[len(INVOCATION) :].partition("/")
@@ -164,4 +161,4 @@ def _invocation_path(path: str) -> tuple[RequestId | None, str]:
 
 
 def _refusal(status: int, error_type: str, message: str) -> Response:
-    return Response(status, _JSON, orjson.dumps({"errorMessage": message, "errorType": error_type}))
+    return Response(status, _JSON, RefusedError(status, error_type, message).body)

@@ -94,9 +94,10 @@ class SandboxSpec:
 
     `listen`: TCP ports on 127.0.0.1 *inside*, already listening when the program starts, whose listening sockets are
     handed out. `telemetry_fd`: descriptor number of the write end of the telemetry pipe inside, if the program wants
-    one. `init`: put a small init as pid 1 before the program (for programs that do not reap orphans or that rely on
-    default signal actions, i.e. all but our own). `fork`: the program may be a fork of the template's zygote instead of
-    being executed, if that is quicker: the zygote must be as good as `argv` with this `env`.
+    one. `channel_fd`: the same of its end of a channel, which is a stream socket to the caller. `init`: put a small
+    init as pid 1 before the program (for programs that do not reap orphans or that rely on default signal actions, i.e.
+    all but our own). `fork`: the program may be a fork of the template's zygote instead of being executed, if that is
+    quicker: the zygote must be as good as `argv` with this `env`.
     `network`: None is none but its own loopback.
     """
 
@@ -107,6 +108,7 @@ class SandboxSpec:
     cwd: str = "/"
     listen: tuple[int, ...] = ()
     telemetry_fd: int | None = None
+    channel_fd: int | None = None
     init: bool = True
     fork: bool = False
     hostname: str = "localhost"
@@ -152,6 +154,11 @@ class Sandbox(Protocol):
     @property
     def telemetry_fd(self) -> int | None:
         """Read end of the telemetry pipe (an `AF_UNIX` `SOCK_STREAM` or pipe), non-blocking, if asked for."""
+        ...
+
+    @property
+    def channel(self) -> socket.socket | None:
+        """The caller's end of the channel, a connected `AF_UNIX` `SOCK_STREAM`, non-blocking, if asked for."""
         ...
 
     async def wait(self) -> SandboxExit:

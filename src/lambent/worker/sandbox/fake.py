@@ -30,8 +30,16 @@ class FakeProcess:
     (exit status 1, the exception as output), or through `exit`."""
 
     def __init__(
-        self, template: SandboxTemplate, spec: SandboxSpec, ports: Mapping[int, int], output: int, telemetry: int | None
+        self,
+        template: SandboxTemplate,
+        spec: SandboxSpec,
+        ports: Mapping[int, int],
+        output: int,
+        telemetry: int | None,
+        channel: socket.socket | None,
     ) -> None:
+        """`channel`: the program's end of the channel; the sandbox closes it."""
+        self.channel = channel
         self.template = template
         self.spec = spec
         self._ports = ports
@@ -83,12 +91,14 @@ class FakeSandbox:
         listeners: tuple[socket.socket, ...],
         inner: tuple[int, ...],
         outer: tuple[int, int | None],
+        channel: socket.socket | None,
     ) -> None:
         self.process = process
         self.memory_bytes = 0
         self._listeners = listeners
         self._inner = inner  # write ends of the pipes
         self._output_fd, self._telemetry_fd = outer
+        self._channel = channel
         self._exit: asyncio.Future[SandboxExit] = asyncio.get_running_loop().create_future()
         self._task = asyncio.create_task(self._run(program), name=f"fake sandbox {process.spec.sandbox_id}")
 
@@ -107,6 +117,10 @@ class FakeSandbox:
     @property
     def telemetry_fd(self) -> int | None:
         return self._telemetry_fd
+
+    @property
+    def channel(self) -> socket.socket | None:
+        return self._channel
 
     @property
     def ended(self) -> bool:
@@ -147,6 +161,8 @@ class FakeSandbox:
                 await running
         for descriptor in self._inner:
             os.close(descriptor)
+        if self.process.channel is not None:
+            self.process.channel.close()
         self._exit.set_result(ended.result())
 
     def _status(self, running: asyncio.Future[int | None]) -> int:
@@ -232,10 +248,14 @@ class FakeBackend:
         ports = {port: listener.getsockname()[1] for port, listener in zip(spec.listen, listeners, strict=True)}
         output_read, output_write = _pipe()
         telemetry_read, telemetry_write = _pipe() if spec.telemetry_fd is not None else (None, None)
-        process = FakeProcess(template, spec, ports, output_write, telemetry_write)
+        channel, theirs = socket.socketpair() if spec.channel_fd is not None else (None, None)
+        for end in (channel, theirs):
+            if end is not None:
+                end.setblocking(False)
+        process = FakeProcess(template, spec, ports, output_write, telemetry_write, theirs)
         inner = (output_write,) if telemetry_write is None else (output_write, telemetry_write)
         program = self._programs[spec.argv[0]]
-        sandbox = FakeSandbox(process, program, listeners, inner, (output_read, telemetry_read))
+        sandbox = FakeSandbox(process, program, listeners, inner, (output_read, telemetry_read), channel)
         self._sandboxes[spec.sandbox_id] = sandbox
         return sandbox
 

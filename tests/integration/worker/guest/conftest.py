@@ -7,6 +7,7 @@ import contextlib
 import functools
 import json
 import os
+import socket
 import struct
 import subprocess
 from collections.abc import AsyncIterator, Awaitable, Callable, Mapping
@@ -199,8 +200,8 @@ StartGuest = Callable[..., Awaitable[Guest]]
 
 @pytest.fixture
 async def start_guest(tmp_path: Path) -> AsyncIterator[StartGuest]:
-    """`await start_guest(argv, files, handler, env={}, framed=True)`: write the code, start the guest before its own
-    Runtime API; everything ends with the test."""
+    """`await start_guest(argv, files, handler, env={}, framed=True, channel=None)`: write the code, start the guest
+    before its own Runtime API (and at the other end of the socket `channel`); everything ends with the test."""
     guests: list[Guest] = []
     servers: list[asyncio.Server] = []
 
@@ -211,6 +212,7 @@ async def start_guest(tmp_path: Path) -> AsyncIterator[StartGuest]:
         *,
         env: Mapping[str, str] | None = None,
         framed: bool = True,
+        channel: socket.socket | None = None,
         runtime_dir: Path = GUEST,
     ) -> Guest:
         task = tmp_path / f"task{len(guests)}"
@@ -241,6 +243,10 @@ async def start_guest(tmp_path: Path) -> AsyncIterator[StartGuest]:
         }
         if framed:
             base["_LAMBDA_TELEMETRY_LOG_FD"] = str(writer)
+        inherited = [writer] if framed else []
+        if channel is not None:
+            base["_LAMBENT_CHANNEL_FD"] = str(channel.fileno())
+            inherited.append(channel.fileno())
         base.update(env or {})
         process = subprocess.Popen(
             argv,
@@ -249,7 +255,7 @@ async def start_guest(tmp_path: Path) -> AsyncIterator[StartGuest]:
             stdin=subprocess.DEVNULL,
             stdout=output_writer,
             stderr=output_writer,
-            pass_fds=(writer,) if framed else (),
+            pass_fds=inherited,
         )
         os.close(writer)
         os.close(output_writer)

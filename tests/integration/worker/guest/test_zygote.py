@@ -31,7 +31,9 @@ report = {
     "security": [status[name] for name in ("CapPrm", "CapEff", "CapBnd", "CapAmb", "NoNewPrivs", "Seccomp")],
     "signals": [int(status[name], 16) & 0x7FFFFFFF for name in ("SigBlk", "SigIgn", "SigCgt")], "cwd": os.getcwd(),
     "limits": [resource.getrlimit(number) for number in range(16) if number != resource.RLIMIT_NPROC],
-    "descriptors": sorted(os.listdir("/proc/self/fd")), "environ": dict(os.environ),
+    "descriptors": {name: [os.readlink(f"/proc/self/fd/{name}").split(":")[0], os.get_inheritable(int(name))]
+                    for name in os.listdir("/proc/self/fd") if os.path.lexists(f"/proc/self/fd/{name}")},
+    "environ": dict(os.environ),
     "pids": sorted(os.listdir("/proc")),
     "readable": os.access("/proc/self/environ", os.R_OK), "oom": open("/proc/self/oom_score_adj").read(),
     "namespaces": sorted(os.listdir("/proc/self/ns")), "sdk": "boto3" in sys.modules or "ssl" in sys.modules,
@@ -70,13 +72,16 @@ class Nursery:
         self._count += 1
         spec = SandboxSpec(
             sandbox_id=f"s{self._count}", argv=self.runtime.argv, env={**self.runtime.env, **ENVIRONMENT, **env},
-            limits=SandboxLimits(256 << 20, 1.0, 1 << 26), cwd="/var/task", listen=(9001,), fork=fork,
+            limits=SandboxLimits(256 << 20, 1.0, 1 << 26), cwd="/var/task", listen=(9001, 4566), fork=fork,
+            channel_fd=4,
         )  # fmt: skip
         sandbox = await self.backend.launch(template, spec)
         await asyncio.wait_for(sandbox.wait(), 20)
         output = os.read(sandbox.output_fd, 1 << 20).decode()
         os.close(sandbox.output_fd)
-        sandbox.listeners[0].close()
+        assert sandbox.channel is not None
+        for handed_out in (*sandbox.listeners, sandbox.channel):
+            handed_out.close()
         return json.loads(output.splitlines()[-1])
 
 
@@ -112,6 +117,7 @@ async def test_a_fork_looks_like_an_executed_one(backend: LinuxBackend, tmp_path
     assert any(forked for _, forked in backend._spawners)  # there is a zygote: else this compares nothing
     forked, executed = [await nursery.run(template, fork=fork) for fork in (True, False)]
     assert forked == executed
+    assert forked["descriptors"]["4"] == ["socket", True]
     assert not forked["sdk"]
     assert "secret" not in forked["cmdline"]
 

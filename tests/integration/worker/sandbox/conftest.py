@@ -143,6 +143,8 @@ class Lab:
         self._handed_out += [listener.close for listener in sandbox.listeners]
         if (telemetry := sandbox.telemetry_fd) is not None:
             self._handed_out.append(lambda: os.close(telemetry))
+        if sandbox.channel is not None:
+            self._handed_out.append(sandbox.channel.close)
         return sandbox
 
     async def finish(self, sandbox: Sandbox) -> Ran:

@@ -8,6 +8,7 @@ import contextlib
 import os
 import random
 import signal
+from dataclasses import replace
 from typing import Any
 
 import pytest
@@ -23,8 +24,9 @@ async def one_life(lab: Any, dice: random.Random, template: SandboxTemplate, num
     """Launch, perhaps cancel, perhaps freeze, kill. What became of it, in a word."""
     await asyncio.sleep(dice.random() * 3)
     argv = ("/bin/sh", "-c", dice.choice(PROGRAMS))
-    telemetry_fd = dice.choice([None, 3])
+    telemetry_fd, channel_fd = dice.choice([(None, None), (3, 4)])
     spec = lab.spec(argv, sandbox_id=f"s{number}", listen=(9001,), init=dice.random() < 0.5, telemetry_fd=telemetry_fd)
+    spec = replace(spec, channel_fd=channel_fd)
     launch: asyncio.Task[Sandbox] = asyncio.create_task(lab.backend.launch(template, spec))
     if dice.random() < 0.15:
         await asyncio.sleep(dice.random() * 0.02)
@@ -42,6 +44,8 @@ async def one_life(lab: Any, dice: random.Random, template: SandboxTemplate, num
         listener.close()
     if sandbox.telemetry_fd is not None:
         os.close(sandbox.telemetry_fd)
+    if sandbox.channel is not None:
+        sandbox.channel.close()
     assert ran.exit.status == 3 or (ran.exit.signal == signal.SIGKILL and ran.exit.killed)
     return "ended"
 

@@ -28,6 +28,13 @@ import os, _socket
 host, port = os.environ["ENDPOINT"].split(":")
 client = _socket.socket(); client.connect((host, int(port))); client.send(b"from inside"); client.close()
 """
+CHANNEL = """
+import os
+if os.environ["TELEMETRY_FD"] != "None":
+    os.write(int(os.environ["TELEMETRY_FD"]), b"telemetry")
+channel = int(os.environ["CHANNEL_FD"])
+os.write(channel, os.read(channel, 100) + b", answer")
+"""
 TELEMETRY = "import os; os.write(int(os.environ['TELEMETRY_FD']), b'telemetry')"
 STUBBORN = """
 import signal, time
@@ -53,6 +60,13 @@ async def fake_python(process: FakeProcess) -> int | None:
             await writer.wait_closed()
         case script if script == TELEMETRY:
             process.write_telemetry(b"telemetry")
+        case script if script == CHANNEL:
+            if process.spec.telemetry_fd is not None:
+                process.write_telemetry(b"telemetry")
+            assert process.channel is not None
+            loop = asyncio.get_running_loop()
+            question = await loop.sock_recv(process.channel, 100)
+            await loop.sock_sendall(process.channel, question + b", answer")
         case script if script == STUBBORN:
             process.write(b"ready\n")
             await asyncio.Event().wait()
@@ -119,6 +133,25 @@ async def test_telemetry_pipe_is_at_its_number(any_lab: Any, number: int) -> Non
     await any_lab.finish(sandbox)
     assert os.read(sandbox.telemetry_fd, 100) == b"telemetry"
     assert os.read(sandbox.telemetry_fd, 100) == b""
+
+
+@pytest.mark.parametrize(("telemetry", "number"), [(None, 3), (3, 4), (4, 3), (100, 50)])
+async def test_channel_is_at_its_number(any_lab: Any, telemetry: int | None, number: int) -> None:
+    env = {"CHANNEL_FD": str(number), "TELEMETRY_FD": str(telemetry)}
+    sandbox = await any_lab.launch_python(CHANNEL, telemetry_fd=telemetry, channel_fd=number, env=env)
+    loop = asyncio.get_running_loop()
+    await loop.sock_sendall(sandbox.channel, b"question")
+    assert await loop.sock_recv(sandbox.channel, 100) == b"question, answer"
+    await any_lab.finish(sandbox)
+    assert await loop.sock_recv(sandbox.channel, 100) == b""
+    if telemetry is not None:
+        assert os.read(sandbox.telemetry_fd, 100) == b"telemetry"
+
+
+async def test_without_asking_there_is_no_channel(any_lab: Any) -> None:
+    sandbox = await any_lab.launch_python("pass")
+    await any_lab.finish(sandbox)
+    assert sandbox.channel is None
 
 
 @pytest.mark.parametrize("init", [True, False])

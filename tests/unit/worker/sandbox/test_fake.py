@@ -74,4 +74,4 @@ async def test_failures_can_be_ordered(backend: FakeBackend) -> None:
         await backend.launch(TEMPLATE, spec("wait"))
     assert backend.launches == []
     with pytest.raises(OSError, match="no telemetry"):
-        FakeProcess(TEMPLATE, spec("wait"), {}, 1, None).write_telemetry(b"")
+        FakeProcess(TEMPLATE, spec("wait"), {}, 1, None, None).write_telemetry(b"")

@@ -5,7 +5,7 @@
 "use strict";
 
 const { createRequire } = require("node:module");
-const { RuntimeApi } = require("./client.cjs");
+const channel = require("./channel.cjs");
 const { runtimeError, unhandledRejection, payloadOf, xrayCause } = require("./errors.cjs");
 const { patchConsole, setInvocation } = require("./logs.cjs");
 const { buildContext, callbacksFor } = require("./context.cjs");
@@ -181,9 +181,14 @@ function failInit(client, error, done) {
   client.initError(serialize(payload), payload.errorType, done);
 }
 
+function overHttp() {
+  const { RuntimeApi } = require("./client.cjs");
+  return new RuntimeApi(process.env.AWS_LAMBDA_RUNTIME_API);
+}
+
 async function main() {
   const logError = patchConsole(MODERN ? "-" : "undefined");
-  const client = new RuntimeApi(process.env.AWS_LAMBDA_RUNTIME_API);
+  const client = channel.connect() ?? overHttp();
   const runtime = new Runtime(client, undefined, logError);
   if (!MODERN) reportUncaught(client, logError, runtime);
   setGlobals();

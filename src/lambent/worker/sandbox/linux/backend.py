@@ -6,6 +6,7 @@ import asyncio
 import logging
 import os
 import re
+import socket
 import zlib
 from collections.abc import Collection, Iterator
 from dataclasses import replace
@@ -280,7 +281,8 @@ class LinuxBackend:
         )
 
     def _make(self, spec: SandboxSpec, tmp: TmpImage | None, network: int | None) -> tuple[LinuxSandbox, list[int]]:
-        """The sandbox, without a process yet, and the descriptors to pass inside: output [, telemetry] [, status]."""
+        """The sandbox, without a process yet, and the descriptors to pass inside: output [, telemetry] [, channel]
+        [, status]."""
         taken = set(self._host_ids_taken.values())
         host_id = 0 if self._rootless else next(host_id for host_id in self._host_ids if host_id not in taken)
         if tmp is not None:
@@ -288,13 +290,14 @@ class LinuxBackend:
         cgroup = self._cgroups.create(spec.sandbox_id, spec.limits)
         output_read, output_write = _pipe()
         telemetry_read, telemetry_write = _pipe() if spec.telemetry_fd is not None else (None, None)
+        channel, theirs = _channel() if spec.channel_fd is not None else (None, None)
         status_read, status_write = _pipe() if spec.init else (None, None)
         sandbox = LinuxSandbox(
-            spec.sandbox_id, cgroup, tmp, network, output_read, telemetry_read, status_read, self._forget
+            spec.sandbox_id, cgroup, tmp, network, output_read, telemetry_read, channel, status_read, self._forget
         )
         self._sandboxes[spec.sandbox_id] = sandbox
         self._host_ids_taken[spec.sandbox_id] = host_id
-        return sandbox, [fd for fd in (output_write, telemetry_write, status_write) if fd is not None]
+        return sandbox, [fd for fd in (output_write, telemetry_write, theirs, status_write) if fd is not None]
 
     def _forget(self, sandbox: LinuxSandbox) -> None:
         self._sandboxes.pop(sandbox.sandbox_id, None)
@@ -302,6 +305,7 @@ class LinuxBackend:
 
     def _launch_message(self, spec: SandboxSpec, tmp: TmpImage | None, *, fork: bool) -> wire.Launch:
         return wire.Launch(
+            channel_fd=spec.channel_fd,
             cwd=spec.cwd,
             descriptors=spec.limits.descriptors,
             fork=fork and spec.fork,
@@ -331,12 +335,19 @@ def _pipe() -> tuple[int, int]:
     return read, write
 
 
+def _channel() -> tuple[socket.socket, int]:
+    ours, theirs = socket.socketpair()
+    ours.setblocking(False)
+    return ours, theirs.detach()
+
+
 def _check(spec: SandboxSpec) -> None:
     """Refuse what the kernel would refuse in a less telling way, or what would reach outside."""
     if not _SANDBOX_ID.fullmatch(spec.sandbox_id):
         raise SandboxError(f"not a sandbox id: {spec.sandbox_id!r}")
-    if spec.telemetry_fd is not None and not 3 <= spec.telemetry_fd < spec.limits.descriptors:
-        raise SandboxError(f"sandbox {spec.sandbox_id}: {spec.telemetry_fd} cannot be the telemetry descriptor")
+    places = [place for place in (spec.telemetry_fd, spec.channel_fd) if place is not None]
+    if len(set(places)) < len(places) or any(not 3 <= place < spec.limits.descriptors for place in places):
+        raise SandboxError(f"sandbox {spec.sandbox_id}: {places} cannot be the places of its descriptors")
     if len(spec.listen) > wire.MAX_DESCRIPTORS:
         raise SandboxError(f"sandbox {spec.sandbox_id}: more than {wire.MAX_DESCRIPTORS} ports to listen on")
 

@@ -41,13 +41,14 @@ _NO_CORE_DUMPS = (1, 1)
 class Descriptors:
     """Those that a new sandbox starts with, apart from the standard ones."""
 
-    __slots__ = ("go", "groups", "life", "output", "ready", "status", "telemetry", "tmp")
+    __slots__ = ("channel", "go", "groups", "life", "output", "ready", "status", "telemetry", "tmp")
 
     def __init__(
         self,
         output: int,
         ready: int,
         telemetry: int | None,
+        channel: int | None,
         status: int | None,
         tmp: int | None,
         groups: tuple[int, ...],
@@ -57,6 +58,7 @@ class Descriptors:
         self.output = output
         self.ready = ready
         self.telemetry = telemetry
+        self.channel = channel
         self.status = status
         self.tmp = tmp
         self.groups = groups  # files by which to join a cgroup
@@ -118,6 +120,9 @@ class _Entering:
         self.init_file = entry.init.descriptor
         self.last_capability = entry.last_capability
         self.step = ""
+        places = ((self.launch.telemetry_fd, entry.descriptors.telemetry),
+                  (self.launch.channel_fd, entry.descriptors.channel))  # fmt: skip
+        self.places = {place: fd for place, fd in places if place is not None and fd is not None}
 
     def run(self) -> dict[bytes, bytes]:
         self.step = "prepare the process"
@@ -138,6 +143,8 @@ class _Entering:
         ready = socket(fileno=self.descriptors.ready)
         wire.send(ready, ("listening",), tuple(listener.fileno() for listener in listeners))
         ready.detach()
+        for listener in listeners:
+            listener.close()  # else a fork would close what has its number by then
         self.step = "drop privileges"
         self._drop_privileges()
         self.step = "arrange descriptors"
@@ -164,11 +171,10 @@ class _Entering:
         syscalls.set_process_name(argv[0].rpartition(b"/")[2])
         self.step = "close descriptors"
         first = _FIRST_FREE_DESCRIPTOR
-        telemetry = self.launch.telemetry_fd
-        if telemetry is not None:
-            syscalls.close_descriptors(first, telemetry - 1)
-            os.set_inheritable(telemetry, True)
-            first = telemetry + 1
+        for place in sorted(self.places):
+            syscalls.close_descriptors(first, place - 1)
+            os.set_inheritable(place, True)
+            first = place + 1
         syscalls.close_descriptors(first)  # among them `ready`: it runs
         return env
 
@@ -220,19 +226,19 @@ class _Entering:
         syscalls.mount("tmpfs", "/dev/shm", "tmpfs", flags | syscalls.MS_NOEXEC, shm)  # noqa: S108 - the same
 
     def _descriptors(self) -> None:
-        """0: /dev/null, 1 and 2: output, telemetry at its number; all others are closed on execution."""
-        wanted, places = self.descriptors, self.launch
-        above = max(_FIRST_FREE_DESCRIPTOR, (places.telemetry_fd or 0) + 1)
+        """0: /dev/null, 1 and 2: output, what has a place there; all others are closed on execution."""
+        wanted = self.descriptors
+        above = max([_FIRST_FREE_DESCRIPTOR, *[place + 1 for place in self.places]])
         output, wanted.ready = _move_above(wanted.output, above), _move_above(wanted.ready, above)
-        telemetry = None if wanted.telemetry is None else _move_above(wanted.telemetry, above)
+        placed = [(_move_above(descriptor, above), place) for place, descriptor in self.places.items()]
         wanted.status = None if wanted.status is None else _move_above(wanted.status, above)
         self.init_file = _move_above(self.init_file, above)
         os.dup2(os.open("/dev/null", os.O_RDONLY), 0)
         os.dup2(output, 1)
         os.dup2(output, 2)
         syscalls.close_on_exec(_FIRST_FREE_DESCRIPTOR)
-        if telemetry is not None and places.telemetry_fd is not None:
-            os.dup2(telemetry, places.telemetry_fd)
+        for descriptor, place in placed:
+            os.dup2(descriptor, place)
 
     def _drop_privileges(self) -> None:
         launch, template = self.launch, self.template

@@ -30,6 +30,7 @@ class LinuxSandbox:
         network: int | None,
         output_fd: int,
         telemetry_fd: int | None,
+        channel: socket.socket | None,
         status_fd: int | None,
         on_end: Callable[[LinuxSandbox], None],
     ) -> None:
@@ -39,6 +40,7 @@ class LinuxSandbox:
         self._network = network
         self._output_fd = output_fd
         self._telemetry_fd = telemetry_fd
+        self._channel = channel
         self._status_fd = status_fd
         self._on_end = on_end
         self._listeners: tuple[socket.socket, ...] = ()
@@ -63,6 +65,10 @@ class LinuxSandbox:
     @property
     def telemetry_fd(self) -> int | None:
         return self._telemetry_fd
+
+    @property
+    def channel(self) -> socket.socket | None:
+        return self._channel
 
     async def wait(self) -> SandboxExit:
         return await asyncio.shield(self._exit)
@@ -120,6 +126,8 @@ class LinuxSandbox:
         """Close what would have been the caller's: the launch failed."""
         for listener in self._listeners:
             listener.close()
+        if self._channel is not None:
+            self._channel.close()
         for descriptor in (self._output_fd, self._telemetry_fd):
             if descriptor is not None:
                 os.close(descriptor)

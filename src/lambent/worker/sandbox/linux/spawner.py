@@ -118,6 +118,7 @@ class _Spawner:
     def _launch(self, launch: wire.Launch, received: tuple[int, ...]) -> tuple[int, int]:
         rest = list(received[2:])
         telemetry = None if launch.telemetry_fd is None else rest.pop(0)
+        channel = None if launch.channel_fd is None else rest.pop(0)
         status = rest.pop(0) if launch.init else None
         tmp = rest.pop(0) if launch.tmp_bytes is None else None
         network = rest.pop(0) if launch.network else None
@@ -134,7 +135,7 @@ class _Spawner:
             os.close(self._life_write)
             os.close(self._control.detach())
             descriptors = enter.Descriptors(
-                received[0], received[1], telemetry, status, tmp, groups, go_read, self._life_read
+                received[0], received[1], telemetry, channel, status, tmp, groups, go_read, self._life_read
             )
             raise _InSandbox(enter.Entry(self._template, launch, descriptors, self._init, self._last_capability))
         for descriptor in (go_read, *groups):

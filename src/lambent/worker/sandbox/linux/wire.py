@@ -101,12 +101,13 @@ class Launch(Record):
     out."""
 
     __slots__ = (
-        "cwd", "descriptors", "fork", "host_id", "hostname", "init", "listen", "network", "processes", "sandbox_id",
-        "telemetry_fd", "tmp_bytes",
+        "channel_fd", "cwd", "descriptors", "fork", "host_id", "hostname", "init", "listen", "network", "processes",
+        "sandbox_id", "telemetry_fd", "tmp_bytes",
     )  # fmt: skip
 
     def __init__(
         self,
+        channel_fd: int | None,
         cwd: str,
         descriptors: int,
         fork: bool,
@@ -120,6 +121,7 @@ class Launch(Record):
         telemetry_fd: int | None,
         tmp_bytes: int | None,
     ) -> None:
+        self.channel_fd = channel_fd
         self.cwd = cwd
         self.descriptors = descriptors
         self.fork = fork

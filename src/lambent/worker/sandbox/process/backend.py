@@ -87,9 +87,11 @@ class ProcessBackend:
         status_read, status_write = _pipe()
         telemetry_read, telemetry_write = _pipe() if spec.telemetry_fd is not None else (None, None)
         control_read, control_write = os.pipe()
-        inside = [fd for fd in (output_write, ready_write, status_write, telemetry_write) if fd is not None]
-        telemetry = (telemetry_write, spec.telemetry_fd) if telemetry_write is not None else None
-        surroundings = Surroundings(spec, template.binds, ports, str(tmp), output_write, telemetry)
+        channel, theirs = _channel() if spec.channel_fd is not None else (None, None)
+        wanted = ((telemetry_write, spec.telemetry_fd), (theirs, spec.channel_fd))
+        placed = tuple((fd, place) for fd, place in wanted if fd is not None and place is not None)
+        inside = [output_write, ready_write, status_write, *(fd for fd, _ in placed)]
+        surroundings = Surroundings(spec, template.binds, ports, str(tmp), output_write, placed)
         command = [sys.executable, "-I", "-S", "-X", "utf8", _SUPERVISOR, str(ready_write), str(status_write)]
         supervisor = subprocess.Popen(
             command, pass_fds=inside, env={}, cwd="/", stdin=control_read, start_new_session=True
@@ -103,6 +105,7 @@ class ProcessBackend:
             listeners,
             output_read,
             telemetry_read,
+            channel,
             status_read,
             tmp,
             self._forget,
@@ -130,3 +133,9 @@ def _pipe() -> tuple[int, int]:
     read, write = os.pipe()
     os.set_blocking(read, False)
     return read, write
+
+
+def _channel() -> tuple[socket.socket, int]:
+    ours, theirs = socket.socketpair()
+    ours.setblocking(False)
+    return ours, theirs.detach()

@@ -26,6 +26,7 @@ class ProcessSandbox:
         listeners: tuple[socket.socket, ...],
         output_fd: int,
         telemetry_fd: int | None,
+        channel: socket.socket | None,
         status_fd: int,
         tmp: Path,
         on_end: Callable[[ProcessSandbox], None],
@@ -36,6 +37,7 @@ class ProcessSandbox:
         self._listeners = listeners
         self._output_fd = output_fd
         self._telemetry_fd = telemetry_fd
+        self._channel = channel
         self._status_fd = status_fd
         self._tmp = tmp
         self._on_end = on_end
@@ -60,6 +62,10 @@ class ProcessSandbox:
     @property
     def telemetry_fd(self) -> int | None:
         return self._telemetry_fd
+
+    @property
+    def channel(self) -> socket.socket | None:
+        return self._channel
 
     @property
     def ended(self) -> bool:
@@ -92,6 +98,8 @@ class ProcessSandbox:
         """Close what would have been the caller's: the launch failed."""
         for listener in self._listeners:
             listener.close()
+        if self._channel is not None:
+            self._channel.close()
         for descriptor in (self._output_fd, self._telemetry_fd):
             if descriptor is not None:
                 os.close(descriptor)

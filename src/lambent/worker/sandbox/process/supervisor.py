@@ -36,7 +36,7 @@ def main(ready: int, status_fd: int) -> None:
     program = os.fork()
     if program == 0:
         _execute(orders, ready, status_fd)
-    for descriptor in (ready, orders["output"], *([orders["telemetry"][0]] if orders["telemetry"] else [])):
+    for descriptor in (ready, orders["output"], *(descriptor for descriptor, _ in orders["placed"])):
         os.close(descriptor)
     os.dup2(os.open("/dev/null", os.O_WRONLY), 1)
     os.dup2(1, 2)
@@ -125,18 +125,14 @@ def _execute(orders: dict[str, Any], ready: int, status_fd: int) -> NoReturn:
 
 
 def _arrange(orders: dict[str, Any], ready: int) -> int:
-    """Put the telemetry pipe at its number; nothing else from 3 on survives execution. Returns where `ready` is now."""
-    if not orders["telemetry"]:
-        os.set_inheritable(ready, False)
-        os.closerange(3, ready)
-        os.closerange(ready + 1, 1024)
-        return ready
-    pipe, number = orders["telemetry"]
-    above = number + 1
-    moved_ready, moved_pipe = _above(ready, above), _above(pipe, above)
+    """Put what has a place there; nothing else from 3 on survives execution. Returns where `ready` is now."""
+    above = max([3, *(place + 1 for _, place in orders["placed"])])
+    moved_ready = _above(ready, above)
+    moved = [(_above(descriptor, above), place) for descriptor, place in orders["placed"]]
     os.closerange(3, above)
-    os.dup2(moved_pipe, number)
-    os.close(moved_pipe)
+    for descriptor, place in moved:
+        os.dup2(descriptor, place)
+        os.close(descriptor)
     os.closerange(above, moved_ready)
     os.closerange(moved_ready + 1, moved_ready + 1024)
     return moved_ready

@@ -16,14 +16,14 @@ from lambent.worker.sandbox.process.sandbox import ProcessSandbox
 
 @dataclass(frozen=True, slots=True)
 class Surroundings:
-    """Of a program to come. `output`, `telemetry` (and the number it shall have): descriptors of the supervisor's."""
+    """Of a program to come. Descriptors are the supervisor's; those that are `placed` shall get the numbers beside."""
 
     spec: SandboxSpec
     binds: tuple[Bind, ...]
     ports: Mapping[int, int]
     tmp: str
     output: int
-    telemetry: tuple[int, int | None] | None
+    placed: tuple[tuple[int, int], ...]
 
 
 class WaitingProcess:
@@ -87,7 +87,7 @@ class WaitingProcess:
             "descriptors": spec.limits.descriptors,
             "env": {os.fsencode(name): os.fsencode(value) for name, value in env.items()},
             "output": around.output,
-            "telemetry": around.telemetry,
+            "placed": around.placed,
         }
         data = marshal.dumps(orders)
         try:

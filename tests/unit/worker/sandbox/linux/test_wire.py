@@ -50,6 +50,7 @@ def test_too_large_a_message_is_refused(pair: tuple[socket.socket, socket.socket
 
 def test_records_travel_whole() -> None:
     launch = wire.Launch(
+        channel_fd=4,
         cwd="/",
         descriptors=1024,
         fork=False,

@@ -1,8 +1,9 @@
 """The Runtime API over one raw, kept-alive connection.
 
-https://docs.aws.amazon.com/lambda/latest/dg/runtimes-api.html. `_socket` (what `socket` wraps) is used directly:
-importing `socket` costs 2 ms that many functions never need. The answer to one invocation and the request for the next
-go out together (HTTP/1.1 pipelining), which saves a system call here and a wake-up of the server.
+https://docs.aws.amazon.com/lambda/latest/dg/runtimes-api.html. Taken where there is no `channel`. `_socket` (what
+`socket` wraps) is used directly: importing `socket` costs 2 ms that many functions never need. The answer to one
+invocation and the request for the next go out together (HTTP/1.1 pipelining), which saves a system call here and a
+wake-up of the server.
 """
 
 import _socket
@@ -30,12 +31,14 @@ class RuntimeApiClient:
         self._usual_head = (b"", 0, {})  # the last head of an accepted answer: the next is the same, byte by byte
 
     def next(self):
-        """Wait for an invocation; (headers with lower-case names, body)."""
+        """Wait for an invocation: (status of the answer before, invocation, body, content type). `invocation` is a
+        sequence: request id, deadline in ms since the epoch, function ARN, trace id, tenant id, client context,
+        Cognito identity (the last two as JSON text); None where there is nothing."""
         self._send(self._next_request)
-        return self._read_next()
+        return self._read_next(202)
 
     def respond(self, request_id, body, content_type):
-        """Answer an invocation and wait for the next; as `next`, and the status the answer got."""
+        """Answer an invocation and wait for the next, as `next`."""
         head = self._post_head("/invocation/%s/response" % request_id, len(body), content_type, {})
         return self._post_and_next(head, body)
 
@@ -73,13 +76,13 @@ class RuntimeApiClient:
         if headers.get("connection") == "close":
             self._close()
             self._send(self._next_request)
-        return (status,) + self._read_next()
+        return self._read_next(status)
 
-    def _read_next(self):
+    def _read_next(self, answered):
         status, headers, body = self._read_response()
         if status != 200:
             raise RuntimeApiError("invocation/next was answered with %d: %r" % (status, body))
-        return headers, body
+        return answered, _invocation(headers), body, headers.get("content-type")
 
     def _send(self, data):
         if self._socket is None:
@@ -162,3 +165,15 @@ class RuntimeApiClient:
                 return b"".join(chunks)
             chunks.append(self._read_exactly(length))
             self._read_line()
+
+
+def _invocation(headers):
+    return (
+        headers["lambda-runtime-aws-request-id"],
+        int(headers.get("lambda-runtime-deadline-ms") or 0),
+        headers.get("lambda-runtime-invoked-function-arn"),
+        headers.get("lambda-runtime-trace-id"),
+        headers.get("lambda-runtime-aws-tenant-id"),
+        headers.get("lambda-runtime-client-context"),
+        headers.get("lambda-runtime-cognito-identity"),
+    )

@@ -30,6 +30,10 @@ class _Record:
 class CognitoIdentity(_Record):
     __slots__ = ("cognito_identity_id", "cognito_identity_pool_id")
 
+    def __init__(self, source):
+        self.cognito_identity_id = source.get("cognitoIdentityId") if source else None
+        self.cognito_identity_pool_id = source.get("cognitoIdentityPoolId") if source else None
+
 
 class Client(_Record):
     __slots__ = ("installation_id", "app_title", "app_version_name", "app_version_code", "app_package_name")
@@ -51,26 +55,22 @@ class Function:
 
 
 class LambdaContext:
-    """`headers` are those of the answer of invocation/next, with lower-case names."""
+    """`invocation`: what a client's `next` returns of it."""
 
-    def __init__(self, function, headers):
-        self.aws_request_id = headers.get("lambda-runtime-aws-request-id")
+    def __init__(self, function, invocation):
+        self.aws_request_id, deadline_ms, self.invoked_function_arn, _, self.tenant_id, client, identity = invocation
         self.log_group_name = function.log_group_name
         self.log_stream_name = function.log_stream_name
         self.function_name = function.function_name
         self.memory_limit_in_mb = function.memory_limit_in_mb
         self.function_version = function.function_version
-        self.invoked_function_arn = headers.get("lambda-runtime-invoked-function-arn")
-        self.tenant_id = headers.get("lambda-runtime-aws-tenant-id")
         self._w3c_fields = {}
-        self.client_context = self._client_context(headers.get("lambda-runtime-client-context"))
-        self.identity = _identity(headers.get("lambda-runtime-cognito-identity"))
-        self._epoch_deadline_time_in_ms = int(headers.get("lambda-runtime-deadline-ms") or 0)
+        self.client_context = self._client_context(client) if client else None
+        self.identity = CognitoIdentity(_parse(identity, "Cognito Identity") if identity else None)
+        self._epoch_deadline_time_in_ms = deadline_ms
 
-    def _client_context(self, header):
-        if not header:
-            return None
-        source = _parse(header, "Client Context")
+    def _client_context(self, text):
+        source = _parse(text, "Client Context")
         if source is None:
             return None
         trace = source.pop("w3c", None)
@@ -114,19 +114,9 @@ class LambdaContext:
         return "LambdaContext([%s])" % ",".join(["%s=%s" % (name, getattr(self, name)) for name in names])
 
 
-def _identity(header):
-    identity = CognitoIdentity({})
-    if header:
-        source = _parse(header, "Cognito Identity")
-        if source is not None:
-            identity.cognito_identity_id = source.get("cognitoIdentityId")
-            identity.cognito_identity_pool_id = source.get("cognitoIdentityPoolId")
-    return identity
-
-
-def _parse(header, name):
+def _parse(text, name):
     try:
-        return json.loads(header)
+        return json.loads(text)
     except ValueError as error:
         message = "Unable to parse %s JSON: %s" % (name, error)
         raise FaultError("Runtime.LambdaContextUnmarshalError", message) from error

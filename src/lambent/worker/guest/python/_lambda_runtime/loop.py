@@ -4,7 +4,7 @@ import logging
 import os
 import sys
 
-from _lambda_runtime import hooks, search_path
+from _lambda_runtime import channel, hooks, search_path
 from _lambda_runtime.client import RuntimeApiClient
 from _lambda_runtime.context import Function, LambdaContext
 from _lambda_runtime.errors import FaultError, describe_exception, describe_fault
@@ -31,7 +31,7 @@ def main():
     task_root = environ.get("LAMBDA_TASK_ROOT", "/var/task")
     layers_dir = environ.pop("_LAMBENT_LAYERS", "/opt")  # elsewhere without isolation
     log = FunctionLog(environ)
-    client = RuntimeApiClient(environ["AWS_LAMBDA_RUNTIME_API"])
+    client = channel.connect(environ) or RuntimeApiClient(environ["AWS_LAMBDA_RUNTIME_API"])
     marshaller = Marshaller()
     handler = _initialise(environ, task_root, runtime_dir, layers_dir, log, client, marshaller)
     _serve(handler, Function(environ), log, client, marshaller)
@@ -60,16 +60,16 @@ def _initialise(environ, task_root, runtime_dir, layers_dir, log, client, marsha
 def _serve(handler, function, log, client, marshaller):
     before_result = hooks.replaced("post_invocation_result")
     before_error = hooks.replaced("post_invocation_error")
-    headers, body = client.next()
+    _, invocation, body, content_type = client.next()
     while True:
-        request_id = headers["lambda-runtime-aws-request-id"]
+        request_id, _, _, trace_id, tenant_id, _, _ = invocation
         current.request_id = request_id
-        current.tenant_id = headers.get("lambda-runtime-aws-tenant-id")
-        _set_trace(headers.get("lambda-runtime-trace-id"))
+        current.tenant_id = tenant_id
+        _set_trace(trace_id)
         failure = None
         try:
-            event = marshaller.event(body, headers.get("content-type"))
-            result, content_type = marshaller.result(handler(event, LambdaContext(function, headers)))
+            event = marshaller.event(body, content_type)
+            result, result_type = marshaller.result(handler(event, LambdaContext(function, invocation)))
         except FaultError as fault:
             failure, cause = describe_fault(fault, request_id)
         except Exception:
@@ -77,8 +77,8 @@ def _serve(handler, function, log, client, marshaller):
         log.finish_records()
         if failure is None:
             if before_result is not None:
-                before_result(request_id, result, content_type)
-            status, headers, body = client.respond(request_id, result, content_type)
+                before_result(request_id, result, result_type)
+            status, invocation, body, content_type = client.respond(request_id, result, result_type)
             outcome = "success"
         else:
             log.error(failure, marshaller.error)
@@ -87,7 +87,7 @@ def _serve(handler, function, log, client, marshaller):
                 encoded_cause = ""
             if before_error is not None:
                 before_error(request_id, failure, encoded_cause)
-            status, headers, body = client.fail(
+            status, invocation, body, content_type = client.fail(
                 request_id, marshaller.error(failure), failure["errorType"], encoded_cause
             )
             outcome = "failure"

@@ -11,10 +11,12 @@ import math
 import os
 import re
 import sys
+from json.encoder import c_make_encoder, encode_basestring, encode_basestring_ascii
 
 from _lambda_runtime.errors import FaultError
 
 _PLAIN = frozenset((str, int, float, bool, type(None)))
+_CONTAINERS = frozenset((dict, list, tuple))
 _DEEP = 64  # levels after which a search for named tuples must reckon with a cycle
 
 
@@ -22,7 +24,16 @@ class Encoder:
     """`json.dumps` with AWS's additions. Not shared between threads."""
 
     def __init__(self):
-        self._encoder = json.JSONEncoder(ensure_ascii=sys.version_info < (3, 12), default=self._default)
+        encoder = json.JSONEncoder(ensure_ascii=sys.version_info < (3, 12), default=self._default)
+        self._encode = encoder.encode
+        self._held = {}  # what is being encoded, by which the encoder knows a circle
+        if c_make_encoder is not None:
+            # `JSONEncoder.encode` makes one of these for every value.
+            text = encode_basestring_ascii if encoder.ensure_ascii else encode_basestring
+            iterate = c_make_encoder(
+                self._held, self._default, text, None, encoder.key_separator, encoder.item_separator, False, False, True
+            )
+            self._encode = lambda value: "".join(iterate(value, 0))
         self._numbers = []
         self._mark = "decimal-" + os.urandom(16).hex() + "-"
 
@@ -31,9 +42,12 @@ class Encoder:
         if type(value) not in _PLAIN and _needs_rewriting(value):
             value = _rewritten(value, 0)
         try:
-            text = self._encoder.encode(value)
+            text = self._encode(value)
             if self._numbers:
                 text = re.sub('"%s([0-9]+)"' % self._mark, lambda match: self._numbers[int(match.group(1))], text)
+        except BaseException:
+            self._held.clear()
+            raise
         finally:
             self._numbers.clear()
         return text
@@ -64,9 +78,12 @@ def _needs_rewriting(value):
         kinds -= _PLAIN
         if not kinds:
             return False
-        if bytes in kinds or any(issubclass(kind, tuple) and hasattr(kind, "_asdict") for kind in kinds):
+        if kinds <= _CONTAINERS:
+            containers = [item for item in level if type(item) in kinds] if depth else level
+        elif bytes in kinds or any(issubclass(kind, tuple) and hasattr(kind, "_asdict") for kind in kinds):
             return True
-        containers = [item for item in level if isinstance(item, (dict, list, tuple))]
+        else:
+            containers = [item for item in level if isinstance(item, (dict, list, tuple))]
         depth += 1
         if depth > _DEEP:
             if seen is None:
@@ -99,13 +116,21 @@ class Marshaller:
     def __init__(self):
         self._encoder = Encoder()
         self._loads = json.loads
+        self._scan = json.JSONDecoder().scan_once
 
     def event(self, body, content_type):
         """The event of an invocation; the raw bytes when they are not JSON."""
         if content_type != "application/json":
             return body
         try:
-            return self._loads(str(body, "utf-8"))
+            text = str(body, "utf-8")
+            try:
+                event, end = self._scan(text, 0)
+                if end == len(text):
+                    return event
+            except StopIteration:
+                pass
+            return self._loads(text)  # there is something around the JSON: blanks, or what makes it none
         except Exception as error:
             raise FaultError("Runtime.UnmarshalError", "Unable to unmarshal input: %s" % error) from error
 
