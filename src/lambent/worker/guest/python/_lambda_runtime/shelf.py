@@ -5,14 +5,17 @@ import takes a module from there, if the one that an import would find at that m
 comes earlier in `sys.path` (the function's, its layers', one that it added) has a module of any name on the shelf. Else
 the shelf is cleared, and all is as if it had never been there. So a packaged SDK wins over the runtime's, and code that
 replaces parts of the standard library before it imports the SDK gets one that uses them.
-
-The SDK's JSON files are parsed ahead in the same way: the first who asks for one gets what was parsed.
 """
 
+import _frozen_importlib as bootstrap
 import importlib
 import os
 import sys
 from _frozen_importlib import ModuleSpec
+
+from _lambda_runtime import sdk
+
+ModuleType = type(sys)  # importing `types` for it would not go unnoticed
 
 # Names that no function has, so that the order is of no consequence.
 _LIBRARIES = ("six", "dateutil", "jmespath", "urllib3", "botocore", "s3transfer", "boto3")
@@ -29,7 +32,7 @@ _SDK = (
 )  # fmt: skip
 # What monitoring and concurrency tools replace parts of, and the SDK took parts from when it was loaded.
 _OFTEN_PATCHED = ("http.client", "queue", "select", "selectors", "socket", "ssl", "threading", "time")
-_SERVICES = ("dynamodb", "lambda", "s3", "secretsmanager", "sns", "sqs", "ssm", "sts")
+_MODULES = 800  # more than are loaded
 
 
 class Shelf:
@@ -67,14 +70,10 @@ class Shelf:
     def exec_module(self, module):
         name = module.__spec__.name
         module.__spec__ = self._specs.pop(name)
+        if name == "multiprocessing.process":
+            _freshen(module)
         if name.partition(".")[0] in _LIBRARIES:
             self._take_all()
-
-    def freshen(self):
-        """See below."""
-        process = self._modules.get("multiprocessing.process")
-        if process is not None:
-            process.current_process().authkey = os.urandom(32)
 
     def clear(self):
         """Imports find what they would have found without a shelf."""
@@ -84,6 +83,8 @@ class Shelf:
 
     def _take_all(self):
         """Who imports the SDK gets all that it needs in sys.modules: the shelf holds little else."""
+        if "multiprocessing.process" in self._modules:
+            _freshen(self._modules["multiprocessing.process"])
         for name, module in list(self._modules.items()):
             sys.modules.setdefault(name, module)
         sys.meta_path += self._finders
@@ -105,14 +106,13 @@ class Shelf:
             missing.pop(entry, None)
             if not missing:
                 return True
-            wanted = set().union(*missing.values())
             try:
                 found = os.listdir(entry or ".")
             except NotADirectoryError:
                 return False  # an archive, perhaps: not worth looking into
             except OSError:
                 continue
-            if any(name.partition(".")[0] in wanted for name in found):
+            if any(_has_one(names, found) for names in missing.values()):
                 return False
         return False
 
@@ -124,33 +124,23 @@ class Shelf:
         return False
 
 
-class ParsedFiles:
-    """Parsed JSON files of the SDK; each is given away once, so that nobody shares what others may change."""
-
-    def __init__(self):
-        self._parsed = {}
-
-    def install(self, loader_class):
-        """Have `loader_class` (botocore's) take files from here."""
-        load_file, parsed = loader_class.load_file, self._parsed
-
-        def load_file_once(self, file_path):
-            data = parsed.pop(file_path, None)
-            return load_file(self, file_path) if data is None else data
-
-        load_file_once.__name__ = load_file.__name__
-        load_file_once.__qualname__ = load_file.__qualname__
-        load_file_once.__doc__ = load_file.__doc__
-        loader_class.load_file = load_file_once
-
-    def parse(self, loader, path):
-        data = loader.load_file(path)
-        if data is not None:
-            self._parsed[path] = data
+def blank_modules():
+    """For `fill`, made one after the other, so that they are in one place. Who imports the SDK gets all its modules
+    into sys.modules, which counts references to each, and so has the pages copied that they are on."""
+    return [ModuleType("") for _ in range(_MODULES)]
 
 
-def fill(loaded, hidden):
-    """Load what environments may want. `loaded` stays in sys.modules, `hidden` packages are dropped for good."""
+def fill(loaded, hidden, blank):
+    """Load what environments may want. `loaded` stays in sys.modules, `hidden` packages are dropped for good. `blank`:
+    modules to use."""
+
+    def new_module(name):
+        module = blank.pop() if blank else ModuleType(name)
+        module.__init__(name)
+        return module
+
+    original = getattr(bootstrap, "_new_module", ModuleType)
+    bootstrap._new_module = new_module
     paths = _site_packages()
     finders = list(sys.meta_path)
     sys.path[len(sys.path) :] = paths
@@ -160,14 +150,15 @@ def fill(loaded, hidden):
         try:
             for name in _SDK:
                 importlib.import_module(name)
-            _use_once()
-            _parse_files()
+            sdk.prepare()
         except ImportError:
             pass  # there is no SDK, or an older one: what there is is loaded
     finally:
+        bootstrap._new_module = original
         for path in paths:
             sys.path.remove(path)
-    modules = {name: sys.modules[name] for name in list(sys.modules) if name not in loaded}
+    names = [name.encode().decode() for name in sys.modules if name not in loaded]  # of their own, for the same reason
+    modules = {name: sys.modules[name] for name in names}
     for name in modules:
         del sys.modules[name]
     for name in list(modules):
@@ -180,92 +171,15 @@ def fill(loaded, hidden):
         del sys.path_importer_cache[path]
 
 
-def freshen():
-    """In a new environment: what modules on the shelf drew at random, or learnt of the process, when they were loaded.
-    `random` and OpenSSL see to it themselves."""
-    for finder in sys.meta_path:
-        if isinstance(finder, Shelf):
-            finder.freshen()
+def _freshen(process):
+    """What multiprocessing drew at random when it was loaded. `random` and OpenSSL see to that themselves, and nothing
+    else that is loaded ahead keeps anything random, or of its process."""
+    process.current_process().authkey = os.urandom(32)
 
 
 def _site_packages():
     path = "%s/lib/python%d.%d/site-packages" % ((sys.prefix,) + sys.version_info[:2])
     return [path] if os.path.isdir(path) else []
-
-
-def _use_once():
-    """Make a client and forget it: what is loaded and compiled at first use is then there."""
-    from botocore import compat, hooks
-    from botocore.session import Session
-
-    memo = {}
-    accepts_kwargs = compat.accepts_kwargs
-
-    def accepts_kwargs_once(func):
-        try:
-            return memo[func]
-        except (KeyError, TypeError):
-            return accepts_kwargs(func)
-
-    def learn(func):
-        answer = accepts_kwargs(func)
-        if getattr(func, "__closure__", func) is None:  # a function of a module: there is one of it
-            memo[func] = answer
-        return answer
-
-    hooks.accepts_kwargs = learn
-    client = Session().create_client(
-        "sqs", "us-east-1", aws_access_key_id="-", aws_secret_access_key="-", endpoint_url="http://127.0.0.1"
-    )
-    client.close()
-    hooks.accepts_kwargs = accepts_kwargs_once
-
-
-def _parse_files():
-    import boto3
-    from botocore import loaders
-
-    data, resources = [os.path.join(os.path.dirname(module.__file__), "data") for module in (loaders, boto3)]
-    _list_services(loaders.Loader, (data, resources))
-    files = ParsedFiles()
-    loader = loaders.JSONFileLoader()
-    for name in ("endpoints", "partitions", "sdk-default-configuration", "_retry"):
-        files.parse(loader, os.path.join(data, name))
-    for service in _SERVICES:
-        directory = os.path.join(data, service)
-        version = max(os.listdir(directory))
-        for name in ("service-2", "service-2.sdk-extras", "endpoint-rule-set-1"):
-            files.parse(loader, os.path.join(directory, version, name))
-    files.install(loaders.JSONFileLoader)
-
-
-def _list_services(loader_class, directories):
-    """Have botocore know what is in the SDK's own directories, which have a thousand directories below them."""
-    original = loader_class.list_available_services
-    known = {directory: _services_in(directory) for directory in directories}
-
-    def list_available_services(self, type_name):
-        services = set()
-        for place in self._potential_locations():
-            if place not in known:
-                return original(self, type_name)
-            services.update(known[place].get(type_name, ()))
-        return sorted(services)
-
-    list_available_services.__qualname__ = original.__qualname__
-    list_available_services.__doc__ = original.__doc__
-    loader_class.list_available_services = list_available_services
-
-
-def _services_in(directory):
-    """{type of file: names of the services that have one}"""
-    services = {}
-    for path, _, names in os.walk(directory):
-        parts = path[len(directory) :].split(os.sep)
-        if len(parts) == 3:  # "", service, version
-            for name in names:
-                services.setdefault(name.partition(".json")[0], set()).add(parts[1])
-    return services
 
 
 def _origins(modules):
@@ -283,6 +197,12 @@ def _origins(modules):
 
 def _callables(module):
     return {name: value for name, value in vars(module).items() if callable(value)}
+
+
+def _has_one(names, files):
+    """Whether one of `files` is a module of `names`. What is in `names` is not touched: an object that is looked at is
+    written to, and its page copied."""
+    return any(name.partition(".")[0] in names for name in files)
 
 
 def _changed(entry):

@@ -10,9 +10,9 @@ Nothing of a function is known here before the fork: no variables, no code.
 import gc
 import importlib
 import os
-import signal
 import sys
 import time
+from _signal import SIG_IGN, SIGINT, SIGPIPE, SIGXFSZ, default_int_handler, signal
 
 from _lambda_runtime import shelf
 
@@ -26,9 +26,15 @@ def become_environment(loaded):
     fork_server = importlib.import_module(name)
     sys.path.remove(directory)
     sys.path_importer_cache.pop(directory, None)
-    shelf.fill(loaded, hidden=("lambent", "_lambda_runtime"))
+    import site  # noqa: F401 - `search_path` does it, in each environment
+
+    loaded.update(name for name in ("site", "_sitebuiltins") if name in sys.modules)
+    blank = shelf.blank_modules()
+    with fork_server.memory.Apart():
+        shelf.fill(loaded, ("lambent", "_lambda_runtime"), blank)
+    blank.clear()
+    fork_server.memory.keep(become_environment, fork_server)
     gc.disable()  # a collection would touch, and so copy, every page that environments share with us
-    gc.collect()
     gc.freeze()
     environ = fork_server.serve_zygote(argument)
     if environ is None:
@@ -46,11 +52,10 @@ def _start_anew(environ):
     for name, value in environ.items():
         os.environb[name] = value
     time.tzset()
-    signal.signal(signal.SIGINT, signal.default_int_handler)
-    signal.signal(signal.SIGPIPE, signal.SIG_IGN)
-    signal.signal(signal.SIGXFSZ, signal.SIG_IGN)
+    signal(SIGINT, default_int_handler)
+    signal(SIGPIPE, SIG_IGN)
+    signal(SIGXFSZ, SIG_IGN)
     _restart_clocks()
-    shelf.freshen()
 
 
 def _restart_clocks():
