@@ -122,6 +122,7 @@ class LocalWorker:
         def ready() -> None:
             if not environment.memory_used_mb:
                 self._promises.ready(environment_id, environment.memory_taken_mb())
+                self._spares.settled(environment_id)
             self._learn(environment)
             events.environment_ready(environment_id)
 
@@ -254,6 +255,7 @@ class LocalWorker:
 
     def _forget(self, environment_id: EnvironmentId, template: str) -> None:
         self._promises.ended(environment_id)
+        self._spares.settled(environment_id)
         if self._environments.pop(environment_id, None) is None:
             return
         self._templates.let_go(template)

@@ -1,7 +1,7 @@
 """Spares: sandboxes set up ahead, in which an environment to come finds all done but its program.
 
 Nothing of a function runs in a spare and it knows none of its secrets: variables and credentials come with the program.
-Spares are made one after the other, while nothing is launched: they shall not slow down what somebody waits for.
+Spares are made one after the other, while no environment starts: they shall not slow down what somebody waits for.
 """
 
 from __future__ import annotations
@@ -25,7 +25,8 @@ from lambent.worker.templates import Templates
 
 logger = logging.getLogger(__name__)
 
-_QUIET_S = 0.05  # since the last launch: its program is busy that long, more often than not
+_QUIET_S = 0.05  # since the last environment was ready
+_PATIENCE_S = 0.5  # since the last launch: longer init phases are waiting for something, more often than not
 
 Like = tuple[SandboxTemplate, SandboxSpec]
 """What a spare is made from. Of the spec, the id, `argv` and `env` do not count."""
@@ -47,14 +48,13 @@ class Spares:
     an environment of so many MB could be started now."""
 
     def __init__(self, backend: SandboxBackend, templates: Templates, has_room: Callable[[int], bool]) -> None:
+        self._loop = asyncio.get_running_loop()
         self._backend = backend
         self._templates = templates
         self._has_room = has_room
         self._shelves: dict[str, _Shelf] = {}
         self._numbers = count(1)
-        self._launching = 0
-        self._nothing_launched = asyncio.Event()
-        self._nothing_launched.set()
+        self._starting: set[str] = set()  # launched, and not settled
         self._quiet_at = 0.0
         self._filling: asyncio.Task[None] | None = None
         self._tasks: set[asyncio.Task[None]] = set()
@@ -75,13 +75,13 @@ class Spares:
             del self._shelves[template]
             self._templates.let_go(template)
         if number > len(shelf.ready):  # while many are asked for, those that are asked for last are made
-            self._wait_until_quiet()
+            self._quiet_at = max(self._quiet_at, self._loop.time() + _QUIET_S)
             self._refill()
 
     async def launch(self, template: SandboxTemplate, spec: SandboxSpec) -> Sandbox:
-        """As `SandboxBackend.launch`."""
-        self._launching += 1
-        self._nothing_launched.clear()
+        """As `SandboxBackend.launch`. When its program is done with what somebody waits for, call `settled`."""
+        self._starting.add(spec.sandbox_id)
+        self._quiet_at = self._loop.time() + _PATIENCE_S
         try:
             spare = self._take(template, spec)
             if spare is not None:
@@ -90,12 +90,17 @@ class Spares:
                 except SandboxError as error:
                     logger.info("a spare could not be used: %s", error)
             return await self._backend.launch(template, spec)
+        except BaseException:
+            self.settled(spec.sandbox_id)
+            raise
         finally:
-            self._launching -= 1
-            if not self._launching:
-                self._nothing_launched.set()
-            self._wait_until_quiet()
             self._refill()
+
+    def settled(self, sandbox_id: str) -> None:
+        """What was launched with that id is ready, or gone. Idempotent."""
+        self._starting.discard(sandbox_id)
+        if not self._starting:
+            self._quiet_at = self._loop.time() + _QUIET_S
 
     def give_up(self) -> int:
         """Discard all: their memory is wanted. Returns how many MB that will free."""
@@ -140,15 +145,17 @@ class Spares:
             self._filling.add_done_callback(_log_failure)
 
     async def _fill(self) -> None:
-        while (short := self._short()) is not None:
+        while self._short() is not None:
             await self._quiet()
+            if (short := self._short()) is None:
+                return
             name, shelf = short
             try:
                 template, spec = await shelf.like()
                 if not self._has_room(spec.limits.memory_bytes // MIB):
                     return  # until the next launch, when there may be
                 made = await self._backend.set_up(template, replace(spec, sandbox_id=f"spare-{next(self._numbers)}"))
-            except SandboxError as error:
+            except (SandboxError, OSError) as error:  # of descriptors, for example, there may be none left
                 shelf.failed = True
                 logger.info("no spare for later environments", extra={"template": name, "reason": str(error)})
                 continue
@@ -172,14 +179,10 @@ class Spares:
             shelf.ready.remove(spare)
             self._discard(spare)
 
-    def _wait_until_quiet(self) -> None:
-        self._quiet_at = asyncio.get_running_loop().time() + _QUIET_S
-
     async def _quiet(self) -> None:
-        loop = asyncio.get_running_loop()
-        while self._launching or loop.time() < self._quiet_at:
-            await self._nothing_launched.wait()
-            await asyncio.sleep(self._quiet_at - loop.time())
+        """Wait until nobody is in the way. What does not settle is not waited for."""
+        while (wait_s := self._quiet_at - self._loop.time()) > 0:  # noqa: ASYNC110 - the moment moves
+            await asyncio.sleep(min(wait_s, _QUIET_S))
 
     def _discard(self, spare: WaitingSandbox) -> None:
         self._run(spare.discard(), "discard a spare")

@@ -60,6 +60,7 @@ class Lab:
         return sandbox.sandbox_id
 
     def close(self, sandbox: Sandbox) -> None:
+        self.spares.settled(f"environment-{self._count}")
         os.close(sandbox.output_fd)
         for listener in sandbox.listeners:
             listener.close()
@@ -109,6 +110,16 @@ async def test_none_is_made_while_something_is_launched(lab: Lab) -> None:
     go_on.set()
     await running
     await lab.until(lambda: lab.spares.ready == 1)
+
+
+async def test_none_is_made_while_an_environment_starts_but_it_is_not_waited_for_ever(lab: Lab) -> None:
+    spec = replace(LIKE, sandbox_id="slow", argv=("program",), env={"SAYS": ""})
+    begun = asyncio.get_running_loop().time()
+    sandbox = await lab.spares.launch(TEMPLATE, spec)
+    lab.spares.keep("t", lab.like, 1)
+    await lab.until(lambda: lab.spares.ready == 1)
+    assert asyncio.get_running_loop().time() - begun >= 0.5
+    lab.close(sandbox)
 
 
 async def test_one_is_used_only_by_what_fits_it_in_all(lab: Lab) -> None:
