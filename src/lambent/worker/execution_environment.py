@@ -78,19 +78,20 @@ class ExecutionEnvironment:
 
     def invoke(self, invocation: Invocation, done: Done) -> None:
         """Handle an event. Only when idle (or uninitialised: then init is tried once more first)."""
-        self._deadline.begin(invocation.timeout_s)
-        self._output.begin()
         self._current = Current(invocation, done, time.monotonic_ns())
         self._output.tail = LogTail() if invocation.log_tail else None
         if self._stage is Stage.UNINITIALISED:
             self._step(Step.RETRY_INIT)
             self._spawn(self._second_launch())
-            return
-        self._step(Step.HAND_OUT)
-        if self._frozen:
-            self._thaw()
-        self._log.started(invocation.request_id, invocation.tenant_id)
-        self._hand_out_if_waiting()
+        else:
+            self._step(Step.HAND_OUT)
+            if self._frozen:
+                self._thaw()
+            self._log.started(invocation.request_id, invocation.tenant_id)
+            self._hand_out_if_waiting()
+        # What can wait is done while the runtime is at work.
+        self._deadline.begin(invocation.timeout_s)
+        self._output.begin()
 
     def stop(self, reason: str) -> None:
         """End it, whatever it does."""

@@ -19,6 +19,7 @@ import asyncio
 import contextlib
 import fcntl
 import os
+import select
 import struct
 import termios
 import time
@@ -75,6 +76,7 @@ class OutputLog:
         self._budget = budget
         self._pending: list[LogEvent] = []
         self._sources: list[_Source] = []
+        self._poll = select.poll()  # for what there is in any of them
         self._loop: asyncio.AbstractEventLoop | None = None
         self._flush_timer: asyncio.TimerHandle | None = None
         self._listening = False  # the event loop tells when there is something to read
@@ -91,6 +93,7 @@ class OutputLog:
         if telemetry_fd is not None:
             self._sources.insert(0, _Source(telemetry_fd, FrameDecoder()))
         for source in self._sources:
+            self._poll.register(source.fd, select.POLLIN)
             with contextlib.suppress(OSError):  # not a pipe, or more than this host allows
                 fcntl.fcntl(source.fd, fcntl.F_SETPIPE_SZ, _PIPE_BYTES)
         self._listen()
@@ -109,17 +112,23 @@ class OutputLog:
         self._begun_s = None
         self._is_chatty = self._read_bytes > _PIPE_BYTES // 2
 
-    def say(self, message: str) -> None:
-        """A line of the platform's. It is written with the next `flush`."""
-        self._take([LogEvent(_now_ms(), message)])
+    def say(self, *messages: str) -> None:
+        """Lines of the platform's. They are written with the next `flush`."""
+        now_ms = _now_ms()
+        self._take([LogEvent(now_ms, message) for message in messages])
 
     def drain(self) -> None:
         """Read everything that was printed so far."""
         now_ms = _now_ms()
+        ready = self._poll.poll(0)  # one call for all pipes, most of which are empty
         for source in self._sources:
-            events, size = source.read_all(now_ms)
-            self._read_bytes += size
-            events += source.decoder.settle(now_ms)
+            events: list[LogEvent] = []
+            for fd, _ in ready:
+                if fd == source.fd:
+                    events, size = source.read_all(now_ms)
+                    self._read_bytes += size
+            if source.decoder.is_unsettled:
+                events += source.decoder.settle(now_ms)
             if events:
                 self._take(self._kept(events))
 
@@ -138,6 +147,7 @@ class OutputLog:
             self._listen_timer = None
         for source in self._sources:
             self._take(self._kept(source.decoder.flush(_now_ms())))
+            self._poll.unregister(source.fd)
             os.close(source.fd)
         self._sources = []
         self.flush()

@@ -81,8 +81,7 @@ class _TextLog:
         self._output.say(report.start_line(request_id, self._version))
 
     def finished(self, report_: Report, error_type: str | None, produced_bytes: int) -> None:
-        self._output.say(report.end_line(report_.request_id))
-        self._output.say(report.report_line(report_))
+        self._output.say(report.end_line(report_.request_id), report.report_line(report_))
 
 
 class _JsonLog:

@@ -40,6 +40,11 @@ class LineSplitter:
             self._partial = self._partial[_MAX_PARTIAL_BYTES:]
         return events
 
+    @property
+    def is_unsettled(self) -> bool:
+        """Whether there is anything for `settle`."""
+        return bool(self._partial)
+
     def settle(self, now_ms: int) -> list[LogEvent]:
         """At the end of an invocation: a line without a line feed belongs to it."""
         return self.flush(now_ms)
@@ -63,7 +68,12 @@ class FrameDecoder:
 
     def feed(self, data: bytes, now_ms: int) -> list[LogEvent]:
         """Events completed by `data`."""
-        data = self._buffer + data if self._buffer else data
+        if self._buffer:
+            data = self._buffer + data
+        elif not self._frame_left and len(data) > _HEADER.size:
+            kind, length, micros = _HEADER.unpack_from(data)
+            if kind >> 8 == _MAGIC and length == len(data) - _HEADER.size and length <= _MAX_PIECE_BYTES:
+                return [LogEvent(_plausible(micros, now_ms), _text(data[_HEADER.size :]))]  # one line, as most often
         events: list[LogEvent] = []
         position, end = 0, len(data)
         while end - position >= _HEADER.size or self._frame_left:
@@ -89,6 +99,11 @@ class FrameDecoder:
             position = stop
         self._buffer = data[position:]
         return events
+
+    @property
+    def is_unsettled(self) -> bool:
+        """Whether there is anything for `settle`."""
+        return self._plain.is_unsettled
 
     def settle(self, now_ms: int) -> list[LogEvent]:
         """At the end of an invocation. A frame that a thread is still writing is waited for."""

@@ -55,6 +55,9 @@ MOVES: Final[dict[tuple[Phase, Move], Phase]] = {
 }
 
 
+_TARGETS: Final = {phase: {move: to for (at, move), to in MOVES.items() if at is phase} for phase in Phase}
+
+
 @dataclass(frozen=True, slots=True)
 class RefusedError(Exception):
     """The runtime may not do that now. What it is told: status, errorType, errorMessage."""
@@ -121,7 +124,7 @@ class RuntimeMachine:
             raise RefusedError(400, "InvalidRequestID", "Invalid request ID")
 
     def _move(self, move: Move) -> None:
-        target = MOVES.get((self.phase, move))
+        target = _TARGETS[self.phase].get(move)
         if target is None:
             raise RefusedError(
                 403,
