@@ -15,6 +15,7 @@ from typing import Self
 from lambent.store.data_directory import DataDirectory
 from lambent.worker.sandbox.linux.backend import host_ids
 from lambent.worker.sandbox.linux.cgroups import instance_directory
+from lambent.worker.sandbox.linux.network.slirp import INSTANCE_VARIABLE
 
 _CGROUPS = "/sys/fs/cgroup"
 
@@ -81,12 +82,14 @@ class Footprint:
 
 
 def _is_of(pid: int, group: str, instance_id: str, directory: Path) -> bool:
-    """By its cgroup, by its user, or, for those that make sandboxes and for an ordinary user's sandboxes, by what is
-    mounted in their namespace. One that has ended and waits to be reaped is none: it holds nothing; whose child it is,
-    is for `Footprint` to say."""
+    """By its cgroup, by its user, by its environment (slirp4netns), or, for those that make sandboxes and for an
+    ordinary user's sandboxes, by what is mounted in their namespace. One that has ended and waits to be reaped is
+    none: it holds nothing; whose child it is, is for `Footprint` to say."""
     if any(line.startswith("State:\tZ") for line in _lines(Path(f"/proc/{pid}/status"))):
         return False
     if any(group in line for line in _lines(Path(f"/proc/{pid}/cgroup"))):
+        return True
+    if f"{INSTANCE_VARIABLE}={instance_id}\0" in "".join(_lines(Path(f"/proc/{pid}/environ"))):
         return True
     try:
         if os.stat(f"/proc/{pid}").st_uid in host_ids(instance_id):  # noqa: PTH116

@@ -32,7 +32,15 @@ ISOLATIONS = (
     Isolation("root", ("--network", "none")),
     Isolation("rootless", ("--sandbox", "rootless", "--network", "none"), by_ordinary_user=True),
 )
-WITH_INTERNET = Isolation("root-internet", ("--network", "internet"))
+WITH_INTERNET = (
+    Isolation("root-internet", ("--network", "internet")),
+    Isolation("rootless-internet", ("--sandbox", "rootless", "--network", "internet"), by_ordinary_user=True),
+)
+# In the place of an ordinary user's Python: on some hosts only root may open the device that a network needs.
+_WITH_DEVICE = """#!/bin/sh
+exec unshare --mount sh -c 'mount -t tmpfs none /dev/net && mknod -m 666 /dev/net/tun c 10 200 && exec setpriv \\
+    --reuid {user} --regid {user} --clear-groups {python} "$@"' sh "$@"
+"""
 
 
 @dataclass
@@ -122,14 +130,16 @@ def _files_of_the_server(server: RunningServer, directory: Path) -> list[str]:
 
 
 @contextlib.contextmanager
-def open_arena(isolation: Isolation, directory: Path, user: Any = None) -> Iterator[Arena]:
-    """Afterwards nothing of the server is on the host. `user`: the one who runs it, if not this one."""
+def open_arena(isolation: Isolation, directory: Path, user: Any = None, python: str = "") -> Iterator[Arena]:
+    """Afterwards nothing of the server is on the host. `user`: the one who runs it, if not this one. `python`: becomes
+    that user by itself."""
     (directory / "secret").write_text("secret of the host")
     (directory / "secret").chmod(0o644)
     package = zip_directory(_CODE)
     server = RunningServer(directory / "data", isolation.arguments)
     if user is not None:
-        server.environ, server.python, server.user = user.environ(directory), user.python, user.id
+        server.environ, server.python = user.environ(directory), python or user.python
+        server.user = None if python else user.id
     abstract = socket.socket(socket.AF_UNIX)
     name = f"lambent-host-{os.getpid()}-{directory.name}"
     with abstract, socket.create_server(("127.0.0.1", 0)) as listener:
@@ -172,12 +182,21 @@ def arena(
         yield stack.enter_context(open_arena(isolation, directory, user))
 
 
-@pytest.fixture(scope="module")
-def arena_with_internet(tmp_path_factory: pytest.TempPathFactory) -> Iterator[Arena]:
+@pytest.fixture(scope="module", params=WITH_INTERNET, ids=lambda each: each.name)
+def arena_with_internet(tmp_path_factory: pytest.TempPathFactory, request: pytest.FixtureRequest) -> Iterator[Arena]:
     """Functions that reach the internet, where this host can give it to them."""
+    isolation: Isolation = request.param
     with contextlib.ExitStack() as stack:
+        directory, user, python = tmp_path_factory.mktemp("internet"), None, ""
+        if isolation.by_ordinary_user:
+            user = request.getfixturevalue("ordinary_user")
+            directory = stack.enter_context(user.home())
+            path = tmp_path_factory.mktemp("device") / "python"
+            path.write_text(_WITH_DEVICE.format(user=user.id, python=user.python))
+            path.chmod(0o755)
+            python = str(path)
         try:
-            arena = stack.enter_context(open_arena(WITH_INTERNET, tmp_path_factory.mktemp("internet")))
+            arena = stack.enter_context(open_arena(isolation, directory, user, python))
         except ServerFailedError as error:
             pytest.skip(f"this host gives functions no internet: {error}")
         yield arena

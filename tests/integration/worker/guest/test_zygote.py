@@ -76,12 +76,14 @@ class Nursery:
             channel_fd=4,
         )  # fmt: skip
         sandbox = await self.backend.launch(template, spec)
-        await asyncio.wait_for(sandbox.wait(), 20)
-        output = os.read(sandbox.output_fd, 1 << 20).decode()
-        os.close(sandbox.output_fd)
-        assert sandbox.channel is not None
-        for handed_out in (*sandbox.listeners, sandbox.channel):
-            handed_out.close()
+        try:
+            await asyncio.wait_for(sandbox.wait(), 30)
+            output = os.read(sandbox.output_fd, 1 << 20).decode()
+        finally:
+            os.close(sandbox.output_fd)
+            assert sandbox.channel is not None
+            for handed_out in (*sandbox.listeners, sandbox.channel):
+                handed_out.close()
         return json.loads(output.splitlines()[-1])
 
 

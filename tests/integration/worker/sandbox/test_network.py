@@ -16,6 +16,8 @@ from typing import Any
 
 import pytest
 
+from lambent.testing.inventory import Inventory
+
 pytestmark = pytest.mark.root
 
 OUTSIDE = """
@@ -475,12 +477,14 @@ def test_nothing_of_an_ordinary_user_is_left_after_a_crash(rootless: World) -> N
     family = rootless.family(runner)
     names = [Path(f"/proc/{pid}/comm").read_text().strip() for pid in family]
     assert {"lambent-base", "lambent-router", "lambent-spawner", "slirp4netns"} <= set(names)
+    assert any("slirp4netns" in each for each in Inventory.marked(rootless.instance, rootless.state).processes)
     runner.kill()
     runner.wait()
     deadline = time.monotonic() + 10
     while (left := [pid for pid in family if Path(f"/proc/{pid}").exists()]) and time.monotonic() < deadline:
         time.sleep(0.02)
     assert left == []
+    assert Inventory.marked(rootless.instance, rootless.state).nothing
     assert rootless.run((INTERNET, TRY + "print(json.dumps(reach('8.8.8.8')))")) == ["93.184.216.1"]
 
 
