@@ -112,14 +112,6 @@ OTHERS: dict[str, Any] = {
     "privileged_port": {"EACCES"},
 }  # fmt: skip
 GROUPS = {"kernel": KERNEL, "files": FILES, "others": OTHERS}
-# What is otherwise under an ordinary user. In /proc, init belongs to the root of the namespace that sandboxes
-# are made in, which is the user of all sandboxes there: the modes of its files stop nobody. What more
-# than the modes protects (memory, variables, what the descriptors are) stays closed; the rest is of no use.
-ROOTLESS: dict[tuple[str, str], set[Any]] = {
-    ("files", "read /proc/1/fd"): {str(number) for number in range(64)},
-    ("files", "write /proc/1/comm"): {"EINVAL"},  # only its own threads may
-    ("files", "write /proc/1/oom_score_adj"): {1},  # as it may its own: not below the server's
-}
 
 
 def _default(group: str, name: str) -> set[str]:
@@ -150,8 +142,6 @@ def _names() -> list[tuple[str, str]]:
 def test_attempt(arena: Any, group: str, name: str) -> None:
     got = arena.answers(group)[name]
     expected = GROUPS[group].get(name, _default(group, name))
-    if arena.server.user is not None and (group, name) in ROOTLESS:
-        expected |= ROOTLESS[group, name]
     assert _is_expected(got, expected), got
 
 

@@ -40,6 +40,14 @@ report = {
     "mounts": sorted({line.split()[4] for line in open("/proc/self/mountinfo")}), "gc": __import__("gc").isenabled(),
 }
 report["pids"] = [pid for pid in report["pids"] if pid.isdigit()]
+report["of init"] = []
+look, change = os.listdir, lambda path: open(path, "w")
+for call, name in ((look, "fd"), (look, "map_files"), (open, "environ"), (open, "mem"), (os.readlink, "exe"),
+                   (change, "oom_score_adj"), (change, "comm")):
+    try:
+        call("/proc/1/" + name)
+    except OSError as error:
+        report["of init"].append(error.errno)
 """
 END = "print(json.dumps(report), flush=True); os._exit(0)\n"
 ENVIRONMENT = {
@@ -119,6 +127,8 @@ async def test_a_fork_looks_like_an_executed_one(backend: LinuxBackend, tmp_path
     assert any(forked for _, forked in backend._spawners)  # there is a zygote: else this compares nothing
     forked, executed = [await nursery.run(template, fork=fork) for fork in (True, False)]
     assert forked == executed
+    assert set(forked["of init"]) == {errno.EACCES}
+    assert len(forked["of init"]) == 7
     assert forked["descriptors"]["4"] == ["socket", True]
     assert not forked["sdk"]
     assert "secret" not in forked["cmdline"]
