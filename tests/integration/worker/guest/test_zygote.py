@@ -201,6 +201,40 @@ report = [boto3.__file__, boto3.__spec__.origin, boto3.__spec__.name, type(boto3
           client._request_signer._credentials.access_key, "botocore.session" in sys.modules,
           len(boto3.Session().get_available_services()), importlib.reload(boto3) is boto3]
 """
+HANDLERS = """
+import hashlib, json, os, sys
+import botocore.handlers, botocore.session, botocore.hooks
+if CHANGED:
+    botocore.handlers.BUILTIN_HANDLERS.append(("before-send", lambda **kwargs: None))
+
+def tree(node):
+    values = [[getattr(value, "__qualname__", "?") for value in values] for values in node["values"] or ()]
+    return [node["chunk"], values, [tree(child) for child in node["children"].values()]]
+
+def state(session):
+    all = [tree(session._original_handler._handlers._root), sorted(session._events._alias_name_cache.items())]
+    return hashlib.sha256(json.dumps(all).encode()).hexdigest()  # the pipe takes no more
+
+class Other(botocore.session.Session):
+    def register(self, event_name, handler, unique_id=None, unique_id_uses_count=False):
+        super().register("other." + event_name, handler)
+
+sessions = [Other(), *[botocore.session.Session() for _ in range(3)]]
+sessions[1].register("before-send", lambda **kwargs: None)
+emitters = [session._original_handler for session in sessions]
+given = botocore.hooks.HierarchicalEmitter()
+given.register("a.b", lambda **kwargs: None)
+sessions.append(botocore.session.Session(event_hooks=given))
+report = [len({id(emitter._handlers) for emitter in emitters}), *map(state, sessions)]
+
+def positional(a): pass
+def every(a, *b, c=1, **d): pass
+class Callable:
+    def __call__(self, **e): pass
+    def method(self, **f): pass
+kinds = [positional, every, Callable(), Callable().method, lambda **g: 0]
+report.append([botocore.hooks.accepts_kwargs(kind) for kind in kinds])
+"""
 
 
 async def test_the_sdk_is_the_same(nursery: Nursery) -> None:
@@ -210,6 +244,17 @@ async def test_the_sdk_is_the_same(nursery: Nursery) -> None:
     await nursery.backend.prepare(template)
     forked, executed = [await nursery.run(template, fork=fork) for fork in (True, False)]
     assert forked == executed
+
+
+@pytest.mark.parametrize("changed", [False, True])
+async def test_handlers_of_the_sdk_are_the_same_and_nobody_shares_them(nursery: Nursery, changed: bool) -> None:
+    if nursery.runtime.sdk_dir is None:
+        pytest.skip("there is no SDK")
+    template = nursery.template({"app.py": HANDLERS.replace("CHANGED", str(changed)) + END})
+    await nursery.backend.prepare(template)
+    forked, executed = [await nursery.run(template, fork=fork) for fork in (True, False)]
+    assert forked == executed
+    assert forked[0] == 4  # sessions, each with its own
 
 
 async def test_a_time_zone_of_its_own(nursery: Nursery) -> None:
