@@ -21,7 +21,7 @@ from lambent.testing.inventory import Inventory
 pytestmark = pytest.mark.root
 
 OUTSIDE = """
-import http.server, socket, socketserver, struct, threading
+import http.server, selectors, socket, socketserver, struct, threading
 ADDRESSES = {"public.test": "93.184.216.34", "private.test": "10.1.2.3", "big.test": "93.184.216.34"}
 def answer(question):
     end = 12
@@ -59,6 +59,18 @@ servers = [
     socketserver.ThreadingUDPServer(("0.0.0.0", 53), Datagram),
     socketserver.ThreadingTCPServer(("0.0.0.0", 53), Stream),
 ]
+def hold():  # connections, until their clients close them
+    waiting = selectors.DefaultSelector()
+    server = socket.create_server(("0.0.0.0", 9), backlog=4096)
+    waiting.register(server, selectors.EVENT_READ)
+    while True:
+        for key, _ in waiting.select():
+            if key.fileobj is server:
+                waiting.register(server.accept()[0], selectors.EVENT_READ)
+            else:
+                waiting.unregister(key.fileobj)
+                key.fileobj.close()
+threading.Thread(target=hold, daemon=True).start()
 for server in servers: threading.Thread(target=server.serve_forever, daemon=True).start()
 print("up", flush=True)
 threading.Event().wait()
@@ -364,6 +376,40 @@ time.sleep(1)
     )
     seen = world.run((INTERNET, script), (INTERNET, script), (INTERNET, script))
     assert {answer for one in seen for answer in one.values()} == {REFUSED}
+
+
+def test_connections_of_a_sandbox_end_at_a_number(world: World) -> None:
+    """Those that are closed do not count, and others have their own."""
+    script = (
+        TRY
+        + """
+import os, signal, time
+def connect(number):
+    made = []
+    try:
+        while len(made) < number: made.append(socket.create_connection(("8.8.8.8", 9), timeout=4))
+    except OSError as error:
+        return made, error.errno
+    return made, 0
+def in_child(number):
+    read, write = os.pipe()
+    if os.fork() == 0:
+        made, error = connect(number)
+        os.write(write, json.dumps([len(made), error]).encode()); signal.pause()
+    return json.loads(os.read(read, 100))
+first, second = in_child(700), in_child(700)
+beyond = reach("8.8.8.8")
+for pid in map(int, open(f"/proc/self/task/{os.getpid()}/children").read().split()): os.kill(pid, 9); os.wait()
+for _ in range(100):
+    if (again := reach("8.8.8.8")) == "93.184.216.1": break
+    time.sleep(0.1)
+print(json.dumps([first, second, beyond, again]))
+"""
+    )
+    other = TRY + "import time; time.sleep(2)\nprint(json.dumps([reach('8.8.8.8') for _ in range(5)]))"
+    used_up, others = world.run((INTERNET, script), (INTERNET, other))
+    assert used_up == [[700, 0], [324, 113], REFUSED, "93.184.216.1"]
+    assert others == ["93.184.216.1"] * 5
 
 
 def test_no_network_stays_none(world: World) -> None:

@@ -28,7 +28,7 @@ _BATCH_BEGIN, _BATCH_END = 0x10, 0x11
 _NEWTABLE, _NEWCHAIN, _GETCHAIN, _NEWRULE, _GETRULE, _DELRULE = 0, 3, 4, 6, 7, 8
 _NEWSET, _NEWSETELEM, _DELSETELEM = 9, 12, 14
 _TABLE_OWNER = 2
-_SET_TIMEOUT = 0x10
+_SET_TIMEOUT, _SET_DYNAMIC = 0x10, 0x20
 _TYPE_IPV4 = 7
 _REGISTER, _VERDICT_REGISTER = 1, 0
 _DATA_VALUE, _DATA_VERDICT = 1, 2
@@ -47,7 +47,11 @@ def _be32(kind: int, value: int) -> bytes:
 
 
 def _expression(name: str, *parts: bytes) -> bytes:
-    return nested(1, text(1, name), nested(2, *parts))
+    return _nested_expression(1, name, *parts)
+
+
+def _nested_expression(kind: int, name: str, *parts: bytes) -> bytes:
+    return nested(kind, text(1, name), nested(2, *parts))
 
 
 def _compare(value: bytes, *, equal: bool = True) -> bytes:
@@ -114,6 +118,14 @@ def to_local() -> bytes:
 def to_port(protocol: int, port: int) -> bytes:
     protocol_is = _meta(_META_L4PROTO) + _compare(bytes([protocol]))
     return protocol_is + _header(_TRANSPORT_HEADER, 2, 2) + _compare(struct.pack(">H", port))
+
+
+def more_than(connections: int, set_name: str) -> bytes:
+    """Of a source that has that many connections already. They are counted in a set made by `counts`."""
+    limit = _nested_expression(7, "connlimit", _be32(1, connections), _be32(2, 1))  # 1: over
+    return _header(_NETWORK_HEADER, 12, 4) + _expression(
+        "dynset", text(1, set_name), _be32(3, 0), _be32(4, _REGISTER), limit
+    )
 
 
 def answers() -> bytes:
@@ -183,7 +195,14 @@ class Table:
 
     def addresses(self, name: str) -> None:
         """A set of addresses that leave it after a while."""
-        body = text(1, self._name) + text(2, name) + _be32(3, _SET_TIMEOUT) + _be32(4, _TYPE_IPV4) + _be32(5, 4)
+        self._set(name, _SET_TIMEOUT)
+
+    def counts(self, name: str) -> None:
+        """A set for `more_than`: addresses with their connections, that come and go by themselves."""
+        self._set(name, _SET_DYNAMIC)
+
+    def _set(self, name: str, flags: int) -> None:
+        body = text(1, self._name) + text(2, name) + _be32(3, flags) + _be32(4, _TYPE_IPV4) + _be32(5, 4)
         self._add(_NEWSET, body + _be32(10, len(self._pending) + 1), f"set {name}")
 
     def open_addresses(self, set_name: str, addresses: Iterable[str], seconds: int) -> None:

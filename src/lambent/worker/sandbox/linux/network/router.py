@@ -24,6 +24,8 @@ UPLINK = "uplink"
 _INSIDE = "eth0"
 _TABLE = "lambent"
 _HOST = "host"
+_CONNECTIONS = "connections"
+MOST_CONNECTIONS = 1024  # of one sandbox at a time; as many as a process has descriptors
 _MINIMUM_OPEN_S = 60
 
 
@@ -116,6 +118,9 @@ class Router:
         rules.chain("forward", nft.FORWARD)
         rules.rule("forward", nft.answers(), nft.verdict(nft.ACCEPT))
         rules.rule("forward", nft.goes_to(UPLINK, equal=False), nft.reject())  # other sandboxes
+        # They take room in tables that all share, and descriptors of slirp4netns.
+        rules.counts(_CONNECTIONS)
+        rules.rule("forward", nft.more_than(MOST_CONNECTIONS, _CONNECTIONS), nft.reject())
         rules.rule("forward", nft.jump("policies"))
         rules.rule("forward", nft.reject())
         rules.chain("input", nft.INPUT)
