@@ -226,10 +226,11 @@ class LocalWorker:
         )
 
     def _surroundings(self, spec: EnvironmentSpec | TemplateSpec, runtime: Runtime) -> SandboxSpec:
-        """Of an environment's program: all but the program."""
+        """Of an environment's program. The program itself only if it may be started before its variables are known."""
+        ahead = runtime.may_start_ahead(spec.environment)
         return SandboxSpec(
             sandbox_id="",
-            argv=(),
+            argv=runtime.command(spec.memory_mb) if ahead else (),
             env={},
             limits=SandboxLimits(
                 memory_bytes=spec.memory_mb * limits.MIB,
@@ -244,6 +245,7 @@ class LocalWorker:
             channel_fd=None if runtime.language == "provided" else CHANNEL_FD,
             init=runtime.needs_init,
             fork=runtime.may_fork(spec.environment),
+            ahead=ahead,
             network=self._settings.networks.of(spec.function.name),
         )
 

@@ -114,10 +114,12 @@ class Templates:
 
 
 def _template(name: str, runtime: Runtime, tree: Path, layers: Path | None) -> SandboxTemplate:
-    opt = () if layers is None else (Bind(layers, "/opt"),)
+    at_opt = runtime.no_layers if layers is None else Bind(layers, "/opt")
+    opt = () if at_opt is None else (at_opt,)
     return SandboxTemplate(
         name=name,
         binds=(*runtime.binds, Bind(tree, "/var/task"), *opt),
         directories=("/opt", *runtime.directories),
         zygote=runtime.zygote,
+        head_start=runtime.head_start,
     )

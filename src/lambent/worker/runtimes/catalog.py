@@ -17,7 +17,8 @@ from lambent.worker.runtimes import guest_files, prefixes, search
 from lambent.worker.runtimes.identifiers import KNOWN, Language, RuntimeIdentifier
 from lambent.worker.runtimes.layout import RuntimesLayout
 from lambent.worker.runtimes.probe import Interpreter, Prober
-from lambent.worker.sandbox.api import Bind, Zygote
+from lambent.worker.sandbox.api import Bind, HeadStart, Zygote
+from lambent.worker.variables import CHANNEL_FD
 
 # Where the bootstrap of a provided runtime is looked for, in AWS's order.
 PROVIDED_BOOTSTRAPS = ("/var/task/bootstrap", "/opt/bootstrap")
@@ -41,6 +42,13 @@ _COMMON_ENV = {
 _START_VARIABLES = ("GLIBC_", "LANG", "LC_", "LD_", "LOCPATH", "MALLOC_", "OPENSSL_", "PYTHON", EXEC_WRAPPER)
 
 
+# The same for Node.js. NODE_ENV is only for what is written in JavaScript.
+_NODE_START_VARIABLES = (
+    "GLIBC_", "ICU_", "LANG", "LC_", "LD_", "LOCPATH", "MALLOC_", "NODE_", "OPENSSL_", "SSL_", "UV_", EXEC_WRAPPER,
+)  # fmt: skip
+_NODE_LATER = ("NODE_ENV",)
+
+
 @dataclass(frozen=True)
 class Runtime:
     """A runtime that can be run here.
@@ -48,7 +56,8 @@ class Runtime:
     `binds` and `directories` go into the sandbox template, before the function's code and layers. `argv` starts the
     runtime (empty for provided runtimes: see `provided_argv`); `command` adds what depends on the function. `env` are
     the variables that depend on the runtime only; `sdk_dir` is where the SDK comes from, None when it is missing.
-    `zygote`: what environments may be forked from.
+    `zygote`: what environments may be forked from; `head_start`: how they may be started ahead. `no_layers`: what is
+    at /opt then, when a function has no layers.
     """
 
     identifier: str
@@ -62,6 +71,8 @@ class Runtime:
     needs_init: bool = True
     sdk_dir: Path | None = None
     zygote: Zygote | None = None
+    head_start: HeadStart | None = None
+    no_layers: Bind | None = None
 
     @property
     def execution_env(self) -> str | None:
@@ -83,6 +94,14 @@ class Runtime:
         those of the runtime."""
         return self.zygote is not None and not any(
             name.startswith(_START_VARIABLES) and value != self.env.get(name) for name, value in environment.items()
+        )
+
+    def may_start_ahead(self, environment: Mapping[str, str]) -> bool:
+        """Whether environments of a function with these variables can be ones that were started with those of the
+        runtime, before it was known that they are its."""
+        return self.head_start is not None and not any(
+            name.startswith(_NODE_START_VARIABLES) and name not in _NODE_LATER and value != self.env.get(name)
+            for name, value in environment.items()
         )
 
     def command(self, memory_mb: int, node_options: str = "") -> tuple[str, ...]:
@@ -223,13 +242,12 @@ class RuntimeCatalog:
     def _node(self, known: RuntimeIdentifier, interpreter: Interpreter) -> Runtime:
         prefix_binds = prefixes.of_node(self.layout, interpreter, own=self._has_own_prefix(known, interpreter))
         sdk = _sdk(self.layout, known)
+        env = {**_COMMON_ENV, "NODE_PATH": f"{_node_path(known.version[0])}:/var/runtime:/var/task"}
         binds = [*prefix_binds, Bind(guest_files.node_guest(self.layout), "/var/runtime")]
         if sdk is not None:
             # Twice: NODE_PATH leads require() to the first; import finds the second by walking up from /var/task.
             modules = sdk / "node_modules"
             binds += [Bind(modules, "/var/runtime/node_modules"), Bind(modules, "/var/node_modules")]
-        major = known.version[0]
-        node_path = f"/opt/nodejs/node{major}/node_modules:/opt/nodejs/node_modules:/var/runtime/node_modules"
         return Runtime(
             identifier=known.name,
             language="nodejs",
@@ -243,9 +261,21 @@ class RuntimeCatalog:
                 "--max-http-header-size=81920",
                 "/var/runtime/index.cjs",
             ),
-            env={**_COMMON_ENV, "NODE_PATH": f"{node_path}:/var/runtime:/var/task"},
+            env=env,
             sdk_dir=sdk,
+            head_start=HeadStart(
+                name=known.name,
+                env=(*env.items(), ("_LAMBENT_CHANNEL_FD", str(CHANNEL_FD))),
+                binds=tuple(binds),
+                # And what LD_LIBRARY_PATH names: the loader remembers which directories were not there.
+                directories=("/opt", "/var/task", "/opt/lib", "/var/task/lib"),
+            ),
+            no_layers=Bind(guest_files.empty_directory(self.layout), "/opt"),
         )
+
+
+def _node_path(major: int) -> str:
+    return f"/opt/nodejs/node{major}/node_modules:/opt/nodejs/node_modules:/var/runtime/node_modules"
 
 
 def _provided(known: RuntimeIdentifier) -> Runtime:

@@ -55,16 +55,38 @@ class Zygote:
 
 
 @dataclass(frozen=True, slots=True)
+class HeadStart:
+    """What a program needs to be started before it is known whose it is.
+
+    It is started with `env`, in a sandbox of its own that has `binds` and `directories` and nothing of any owner. Its
+    variable `HEAD_START_VARIABLE` is the number of a descriptor. What it can read there, in the end, is the environment
+    of the sandbox that it is in from then on: "NAME=value" and a NUL for each, until end of file; nothing, when it is
+    not needed any more. Then it has to enter its working directory anew. `directories`: among them where the owner's
+    binds will be.
+    """
+
+    name: str
+    env: tuple[tuple[str, str], ...] = ()
+    binds: tuple[Bind, ...] = ()
+    directories: tuple[str, ...] = ()
+
+
+HEAD_START_VARIABLE = "_LAMBENT_HEAD_START"
+
+
+@dataclass(frozen=True, slots=True)
 class SandboxTemplate:
     """The file system that sandboxes launched from it see: the host's system directories (/usr and what belongs to
     it) read-only, `binds` (in order, read-only), a private /proc, /dev with the harmless devices, and /tmp, private
     to each sandbox. `directories` exist, empty and read-only. `zygote`: what sandboxes may be forked from, where the
-    backend can."""
+    backend can. `head_start`: how programs may be started ahead, where the backend can; its binds are the first of
+    `binds`."""
 
     name: str
     binds: tuple[Bind, ...] = ()
     directories: tuple[str, ...] = ()
     zygote: Zygote | None = None
+    head_start: HeadStart | None = None
 
 
 @dataclass(frozen=True, slots=True)
@@ -97,7 +119,8 @@ class SandboxSpec:
     one. `channel_fd`: the same of its end of a channel, which is a stream socket to the caller. `init`: put a small
     init as pid 1 before the program (for programs that do not reap orphans or that rely on default signal actions, i.e.
     all but our own). `fork`: the program may be a fork of the template's zygote instead of being executed, if that is
-    quicker: the zygote must be as good as `argv` with this `env`.
+    quicker: the zygote must be as good as `argv` with this `env`. `ahead`: it may be one that was started with the
+    template's head start, which must be as good as well.
     `network`: None is none but its own loopback.
     """
 
@@ -111,6 +134,7 @@ class SandboxSpec:
     channel_fd: int | None = None
     init: bool = True
     fork: bool = False
+    ahead: bool = False
     hostname: str = "localhost"
     network: NetworkPolicy | None = None
 
@@ -255,7 +279,8 @@ class SandboxBackend(Launcher, Protocol):
         ...
 
     async def set_up(self, template: SandboxTemplate, spec: SandboxSpec) -> WaitingSandbox:
-        """As `launch`, up to where the program is started: `argv` and `env` of the spec are not looked at."""
+        """As `launch`, up to where the program is started: `env` of the spec is not looked at, nor is `argv`, unless
+        the program may be started `ahead`: then `argv` is what has to be run."""
         ...
 
     async def prepare(self, template: SandboxTemplate) -> None:

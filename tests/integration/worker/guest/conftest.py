@@ -22,7 +22,14 @@ from lambent.worker.runtimes.identifiers import KNOWN
 from lambent.worker.runtimes.layout import RuntimesLayout
 from lambent.worker.runtimes.probe import ask_directly
 from lambent.worker.runtimes.search import candidates
-from lambent.worker.sandbox.api import Bind, Sandbox, SandboxLimits, SandboxSpec, SandboxTemplate
+from lambent.worker.sandbox.api import (
+    HEAD_START_VARIABLE,
+    Bind,
+    Sandbox,
+    SandboxLimits,
+    SandboxSpec,
+    SandboxTemplate,
+)
 from lambent.worker.sandbox.linux.backend import LinuxBackend
 
 GUEST = Path(__file__).parents[4] / "src/lambent/worker/guest"
@@ -48,10 +55,19 @@ def found_argvs(language: str) -> dict[str, list[str]]:
     return found
 
 
+class Ahead(list[str]):
+    """How to start a guest that is told only then whose it is."""
+
+    # What a process looks at when it starts, and what is the same for all.
+    known = ("PATH", "LANG", "TZ", "NODE_", "_LAMBENT_CHANNEL_FD")
+
+
 def pytest_generate_tests(metafunc: pytest.Metafunc) -> None:
     for name, language in (("python_argv", "python"), ("node_argv", "nodejs")):
         if name in metafunc.fixturenames:
             found = found_argvs(language)
+            if language == "nodejs":
+                found = found | {f"{name}-ahead": Ahead(argv) for name, argv in found.items()}
             metafunc.parametrize(name, list(found.values()), ids=list(found))
 
 
@@ -248,15 +264,24 @@ async def start_guest(tmp_path: Path) -> AsyncIterator[StartGuest]:
             base["_LAMBENT_CHANNEL_FD"] = str(channel.fileno())
             inherited.append(channel.fileno())
         base.update(env or {})
+        variables, told = os.pipe()
+        first = base
+        if isinstance(argv, Ahead):
+            first = {name: value for name, value in base.items() if name.startswith(Ahead.known)}
+            first[HEAD_START_VARIABLE] = str(variables)
         process = subprocess.Popen(
             argv,
-            env=base,
-            cwd=task,
+            env=first,
+            cwd=task if first is base else "/",
             stdin=subprocess.DEVNULL,
             stdout=output_writer,
             stderr=output_writer,
-            pass_fds=inherited,
+            pass_fds=[*inherited, *([variables] if first is not base else [])],
         )
+        os.close(variables)
+        if first is not base:
+            os.write(told, "".join(f"{name}={value}\0" for name, value in base.items()).encode())
+        os.close(told)
         os.close(writer)
         os.close(output_writer)
         os.set_blocking(telemetry, False)

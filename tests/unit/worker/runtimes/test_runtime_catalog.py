@@ -176,3 +176,19 @@ def test_node_gets_heap_limits_below_the_functions_memory(tmp_path: Path) -> Non
     assert node.command(1000, "--max_old_space_size=100") == node.argv
     assert [bind.target for bind in node.binds][-1] == "/var/runtime"
     assert (node.binds[-1].source / "node_modules").is_dir()
+
+
+def test_variables_that_are_read_at_the_start_need_a_start(tmp_path: Path) -> None:
+    catalog = RuntimeCatalog(tmp_path, os.environ)
+    node = next((runtime for runtime in catalog.installed() if runtime.language == "nodejs"), None)
+    if node is None:
+        pytest.skip("no Node.js on this machine")
+    assert node.head_start is not None
+    assert node.binds == node.head_start.binds
+    assert node.may_start_ahead({"TZ": "Europe/Berlin", "NODE_ENV": "production", "PATH": "/bin", "A": "1"})
+    assert node.may_start_ahead({"NODE_PATH": node.env["NODE_PATH"]})
+    at_start = ("NODE_OPTIONS", "NODE_EXTRA_CA_CERTS", "NODE_PATH", "LD_PRELOAD", "LANG", "LC_ALL", "OPENSSL_CONF")
+    for name in (*at_start, "UV_THREADPOOL_SIZE", "SSL_CERT_FILE", "AWS_LAMBDA_EXEC_WRAPPER"):
+        assert not node.may_start_ahead({name: "/x"}), name
+    python = next(runtime for runtime in catalog.installed() if runtime.language == "python")
+    assert not python.may_start_ahead({})

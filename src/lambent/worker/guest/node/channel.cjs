@@ -26,17 +26,22 @@ const NAMES = [
   "lambda-runtime-cognito-identity",
 ];
 
-// The channel whose descriptor the environment names; undefined if it names none, or whoever started us closed it.
+let connected; // descriptor and channel
+
+// The channel whose descriptor the environment names, the same at every call; undefined if it names none, or whoever
+// started us closed it.
 function connect() {
   const given = process.env[VARIABLE];
   delete process.env[VARIABLE];
   if (given === undefined) return undefined;
+  if (connected !== undefined && connected[0] === given) return connected[1];
   try {
     if (!fs.fstatSync(Number(given)).isSocket()) return undefined;
   } catch {
     return undefined;
   }
-  return new Channel(Number(given));
+  connected = [given, new Channel(Number(given))];
+  return connected[1];
 }
 
 // The methods are those of `RuntimeApi` in client.cjs.

@@ -11,7 +11,6 @@ const { patchConsole, setInvocation } = require("./logs.cjs");
 const { buildContext, callbacksFor } = require("./context.cjs");
 
 const MODERN = Number(process.versions.node.split(".")[0]) >= 24;
-const NO_GLOBAL = ["1", "true"].includes(process.env.AWS_LAMBDA_NODEJS_NO_GLOBAL_AWSLAMBDA);
 const STREAMING = Symbol.for("aws.lambda.runtime.handler.streaming");
 const CALLBACKS_REMOVED =
   "ERROR: AWS Lambda has removed support for callback-based function handlers starting with Node.js 24. You need to " +
@@ -122,7 +121,7 @@ function serialize(result) {
 }
 
 function setGlobals() {
-  if (NO_GLOBAL) return;
+  if (["1", "true"].includes(process.env.AWS_LAMBDA_NODEJS_NO_GLOBAL_AWSLAMBDA)) return;
   globalThis.awslambda = {
     ...globalThis.awslambda,
     streamifyResponse(handler) {
@@ -187,6 +186,12 @@ function overHttp() {
 }
 
 async function main() {
+  if (process.env._LAMBENT_HEAD_START !== undefined) {
+    const { prepare, waitForFunction } = require("./head_start.cjs");
+    channel.connect();
+    await prepare();
+    waitForFunction();
+  }
   const logError = patchConsole(MODERN ? "-" : "undefined");
   const client = channel.connect() ?? overHttp();
   const runtime = new Runtime(client, undefined, logError);

@@ -12,6 +12,9 @@ Theory of operation. Three kinds of process besides the sandboxes:
   mounted anew. Building the root outside the user namespace is also what lets binds lie below directories that only
   root may enter. These modules import only the standard library, and little of it: start-up time is cold-start time.
 
+Programs that cannot be forked may be started ahead, each in a sandbox of its own that becomes somebody's
+(`head_starts`, `attendant`).
+
 They speak by messages on one SOCK_SEQPACKET socket (`wire`). A new sandbox reports to the server on a socket of its
 own: its listening sockets, then end of file once the program was executed, or the step that failed. So many sandboxes
 set themselves up at the same time while the spawner goes on.

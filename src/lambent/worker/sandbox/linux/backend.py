@@ -8,7 +8,7 @@ import os
 import re
 import socket
 import zlib
-from collections.abc import Collection, Iterator
+from collections.abc import Collection
 from dataclasses import replace
 from pathlib import Path
 
@@ -22,7 +22,7 @@ from lambent.worker.sandbox.api import (
     WaitingSandbox,
     check_program,
 )
-from lambent.worker.sandbox.linux import disk_image, probe, wire
+from lambent.worker.sandbox.linux import disk_image, head_starts, probe, wire
 from lambent.worker.sandbox.linux.base_client import BaseClient
 from lambent.worker.sandbox.linux.bases import Bases
 from lambent.worker.sandbox.linux.cgroup_hierarchies import Hierarchy, find_hierarchies
@@ -32,6 +32,7 @@ from lambent.worker.sandbox.linux.network.outlook import outlook
 from lambent.worker.sandbox.linux.network.router_client import RouterClient
 from lambent.worker.sandbox.linux.network.router_thread import RouterThread
 from lambent.worker.sandbox.linux.ready_channel import ReadyChannel
+from lambent.worker.sandbox.linux.roster import Roster
 from lambent.worker.sandbox.linux.sandbox import LinuxSandbox
 from lambent.worker.sandbox.linux.seccomp import build_filter
 from lambent.worker.sandbox.linux.spawner_client import SpawnerClient
@@ -58,12 +59,6 @@ def host_ids(instance_id: str) -> range:
     """The users of the host that the sandboxes of one server are."""
     first = _FIRST_HOST_ID + zlib.crc32(instance_id.encode()) % _PARTS * _HOST_IDS
     return range(first, first + _HOST_IDS)
-
-
-def _over_and_over(numbers: range) -> Iterator[int]:
-    """As `itertools.cycle`, which would keep every number."""
-    while True:
-        yield from numbers
 
 
 class LinuxBackend:
@@ -94,9 +89,8 @@ class LinuxBackend:
         self._bases = Bases(self._template_message)
         # By template, and whether its sandboxes are forks of a zygote.
         self._spawners: dict[tuple[SandboxTemplate, bool], asyncio.Task[SpawnerClient]] = {}
-        self._sandboxes: dict[str, LinuxSandbox] = {}
-        self._host_ids = _over_and_over(host_ids(instance_id))
-        self._host_ids_taken: dict[str, int] = {}
+        self._head_starts = head_starts.HeadStarts(self._start_ahead)
+        self._roster = Roster(None if rootless else host_ids(instance_id))
         self._hierarchy_fds: tuple[int, ...] = ()
         self._tmp_images: TmpImages | None = None
         self._why_no_images = "an ordinary user cannot mount one" if rootless else disk_image.why_not()
@@ -136,29 +130,81 @@ class LinuxBackend:
 
     async def launch(self, template: SandboxTemplate, spec: SandboxSpec) -> Sandbox:
         check_program(spec)
+        if (sandbox := await self._started_ahead(template, spec)) is not None:
+            return sandbox
         waiting = await self._ask_for(template, spec, program(spec))
         return await waiting.started()
 
     async def set_up(self, template: SandboxTemplate, spec: SandboxSpec) -> WaitingSandbox:
         if spec.fork and template.zygote is not None:
             await self._bases.prepare(template.zygote)
+        if head_starts.kind(template, spec) is not None and template.head_start is not None:
+            return await self._start_ahead(template, head_starts.first(template.head_start, spec))
         waiting = await self._ask_for(template, spec, None)
         await waiting.until_it_waits()
         return waiting
 
-    async def _ask_for(
-        self, template: SandboxTemplate, spec: SandboxSpec, to_run: Program | None
-    ) -> WaitingLinuxSandbox:
-        """A sandbox whose process is on its way, and knows its program if there is one yet."""
+    async def _start_ahead(self, template: SandboxTemplate, spec: SandboxSpec) -> WaitingLinuxSandbox:
+        waiting = await self._ask_for(template, spec, program(spec), variables_fd=head_starts.descriptor(spec))
+        await waiting.until_it_waits()
+        return waiting
+
+    async def _started_ahead(self, template: SandboxTemplate, spec: SandboxSpec) -> Sandbox | None:
+        """The sandbox, if its program was started before."""
         _check(spec)
-        if spec.sandbox_id in self._sandboxes:
-            raise SandboxError(f"sandbox {spec.sandbox_id} is there already")
+        self._roster.check_new(spec.sandbox_id)
+        waiting = None if self._rootless else await self._head_starts.take(template, spec)
+        if waiting is None:
+            return None
+        try:
+            async with waiting.or_gone():
+                await self._give(waiting, template, spec)
+            return await waiting.started()
+        except SandboxError as error:
+            logger.warning("what was started ahead was of no use", extra={"reason": str(error)})
+            return None
+
+    async def _give(self, waiting: WaitingLinuxSandbox, template: SandboxTemplate, spec: SandboxSpec) -> None:
+        """Make it the sandbox of `spec`."""
+        tmp = await self._tmp(spec)
+        if waiting.ended:
+            if tmp is not None:
+                await tmp.discard()
+            raise SandboxError("it died while it waited for its owner")
+        self._roster.give(waiting.sandbox, spec.sandbox_id, template)
+        waiting.sandbox.own_tmp(tmp)
+        mounts: dict[str, int] = {}
+        try:
+            for bind in head_starts.owners_binds(template):
+                mounts[bind.target] = head_starts.open_tree(bind)
+            if tmp is not None:
+                tmp.give_to(self._roster.host_id(spec.sandbox_id))
+                mounts["/tmp"] = os.dup(tmp.mount)  # noqa: S108 - the sandbox's own
+            waiting.give_to(spec, mounts, spec.limits.tmp_bytes if tmp is None else None)
+        except OSError as error:
+            raise SandboxError(f"{error.filename}: {error.strerror}") from error
+        finally:
+            for tree in mounts.values():
+                os.close(tree)
+
+    async def _ask_for(
+        self,
+        template: SandboxTemplate,
+        spec: SandboxSpec,
+        to_run: Program | None,
+        *,
+        variables_fd: int | None = None,
+    ) -> WaitingLinuxSandbox:
+        """A sandbox whose process is on its way, and knows its program if there is one yet. `variables_fd`: start that
+        program ahead."""
+        _check(spec)
+        self._roster.check_new(spec.sandbox_id)
         spawner, fork = await self._spawner(template, fork=spec.fork)
         ready = ReadyChannel()
         try:
             if to_run is not None:
-                ready.send_program(*to_run)
-            tmp = await self._tmp_images.take(spec.limits.tmp_bytes) if self._tmp_images is not None else None
+                ready.send_program(*to_run, ahead=variables_fd is not None)
+            tmp = await self._tmp(spec)
             network = None
             try:
                 network = await self._network(spec)
@@ -173,12 +219,13 @@ class LinuxBackend:
             ready.close()
             raise
         spawner.add(sandbox)
-        waiting = WaitingLinuxSandbox(spec, sandbox, ready)
+        waiting = WaitingLinuxSandbox(spec, sandbox, ready, ahead=variables_fd is not None)
         more = [fd for fd in (None if tmp is None else tmp.mount, network) if fd is not None]
         descriptors = (inside[0], ready.theirs.fileno(), *inside[1:], *more)
         async with waiting.or_gone():
             try:
-                await spawner.launch(self._launch_message(spec, tmp, fork=fork), descriptors)
+                message = self._launch_message(spec, tmp, fork=fork, variables_fd=variables_fd)
+                await spawner.launch(message, descriptors)
             finally:
                 ready.theirs.close()
                 for descriptor in inside:
@@ -189,9 +236,15 @@ class LinuxBackend:
     async def release(self, template: SandboxTemplate) -> None:
         tasks = [task for fork in (False, True) if (task := self._spawners.pop((template, fork), None)) is not None]
         await asyncio.gather(*(_stop(task) for task in tasks))
+        given = self._roster.given_to(template)
+        for sandbox in given:
+            sandbox.kill()
+        for sandbox in given:
+            await sandbox.wait()
 
     async def close(self) -> None:
         self._running = False
+        await self._head_starts.close()
         tasks = list(self._spawners.values())
         self._spawners.clear()
         await asyncio.gather(*(_stop(task) for task in tasks))
@@ -199,7 +252,7 @@ class LinuxBackend:
             networks, self._networks = self._networks, None
             await networks.close()
         await self._bases.close()
-        for sandbox in list(self._sandboxes.values()):  # of spawners that had died before
+        for sandbox in self._roster.all():  # of spawners that had died before
             sandbox.kill()
             await sandbox.wait()
         for descriptor in self._hierarchy_fds:
@@ -240,6 +293,12 @@ class LinuxBackend:
         if self._rootless:
             return RouterClient(self._instance_id, self._bases)
         return RouterThread(self._instance_id, self._state_dir / "forwarding")
+
+    async def _tmp(self, spec: SandboxSpec) -> TmpImage | None:
+        """What will be at /tmp; None for a tmpfs, and for one that is to be had later."""
+        if self._tmp_images is None or not spec.limits.tmp_bytes:
+            return None
+        return await self._tmp_images.take(spec.limits.tmp_bytes)
 
     async def _network(self, spec: SandboxSpec) -> int | None:
         if spec.network is None:
@@ -283,8 +342,7 @@ class LinuxBackend:
     def _make(self, spec: SandboxSpec, tmp: TmpImage | None, network: int | None) -> tuple[LinuxSandbox, list[int]]:
         """The sandbox, without a process yet, and the descriptors to pass inside: output [, telemetry] [, channel]
         [, status]."""
-        taken = set(self._host_ids_taken.values())
-        host_id = 0 if self._rootless else next(host_id for host_id in self._host_ids if host_id not in taken)
+        host_id = self._roster.free_host_id()
         if tmp is not None:
             tmp.give_to(host_id)
         cgroup = self._cgroups.create(spec.sandbox_id, spec.limits)
@@ -293,23 +351,29 @@ class LinuxBackend:
         channel, theirs = _channel() if spec.channel_fd is not None else (None, None)
         status_read, status_write = _pipe() if spec.init else (None, None)
         sandbox = LinuxSandbox(
-            spec.sandbox_id, cgroup, tmp, network, output_read, telemetry_read, channel, status_read, self._forget
+            spec.sandbox_id,
+            cgroup,
+            tmp,
+            network,
+            output_read,
+            telemetry_read,
+            channel,
+            status_read,
+            self._roster.forget,
         )
-        self._sandboxes[spec.sandbox_id] = sandbox
-        self._host_ids_taken[spec.sandbox_id] = host_id
+        self._roster.add(sandbox, host_id)
         return sandbox, [fd for fd in (output_write, telemetry_write, theirs, status_write) if fd is not None]
 
-    def _forget(self, sandbox: LinuxSandbox) -> None:
-        self._sandboxes.pop(sandbox.sandbox_id, None)
-        self._host_ids_taken.pop(sandbox.sandbox_id, None)
-
-    def _launch_message(self, spec: SandboxSpec, tmp: TmpImage | None, *, fork: bool) -> wire.Launch:
+    def _launch_message(
+        self, spec: SandboxSpec, tmp: TmpImage | None, *, fork: bool, variables_fd: int | None
+    ) -> wire.Launch:
         return wire.Launch(
+            ahead=variables_fd,
             channel_fd=spec.channel_fd,
             cwd=spec.cwd,
             descriptors=spec.limits.descriptors,
             fork=fork and spec.fork,
-            host_id=self._host_ids_taken[spec.sandbox_id],
+            host_id=self._roster.host_id(spec.sandbox_id),
             hostname=spec.hostname,
             init=spec.init,
             listen=spec.listen,

@@ -17,7 +17,7 @@ from _signal import NSIG, SIG_DFL, SIG_SETMASK, SIGKILL, SIGSTOP, pthread_sigmas
 from _socket import AF_INET, SO_REUSEADDR, SOCK_STREAM, SOL_SOCKET, sethostname, socket
 from fcntl import F_DUPFD_CLOEXEC, fcntl, ioctl
 
-from lambent.worker.sandbox.linux import init, syscalls, wire
+from lambent.worker.sandbox.linux import attendant, init, syscalls, wire
 
 TYPE_CHECKING = False  # `typing` costs too much to import
 if TYPE_CHECKING:
@@ -119,6 +119,7 @@ class _Entering:
         self.init = entry.init
         self.init_file = entry.init.descriptor
         self.last_capability = entry.last_capability
+        self.program: tuple[tuple[bytes, ...], dict[bytes, bytes]] | None = None
         self.step = ""
         places = ((self.launch.telemetry_fd, entry.descriptors.telemetry),
                   (self.launch.channel_fd, entry.descriptors.channel))  # fmt: skip
@@ -145,6 +146,8 @@ class _Entering:
         ready.detach()
         for listener in listeners:
             listener.close()  # else a fork would close what has its number by then
+        if self.launch.ahead is not None:
+            self._leave_attendant_behind(self.launch.ahead)
         self.step = "drop privileges"
         self._drop_privileges()
         self.step = "arrange descriptors"
@@ -189,6 +192,8 @@ class _Entering:
 
     def _program(self) -> tuple[tuple[bytes, ...], dict[bytes, bytes]]:
         """What to run, from the server. It may come long after the sandbox was made."""
+        if self.program is not None:
+            return self.program
         self.step = "wait for the program"
         ready = socket(fileno=self.descriptors.ready)
         message, _ = wire.receive(ready)
@@ -197,6 +202,18 @@ class _Entering:
             os._exit(127)  # the server is gone, or does not want this sandbox any more
         _, argv, env = message
         return argv, env  # type: ignore[return-value]
+
+    def _leave_attendant_behind(self, variables_fd: int) -> None:
+        """Go on, though it is not known yet whose the program will be: who is left behind waits for that."""
+        self.program = self._program()
+        self.step = "leave an attendant behind"
+        self.places[variables_fd], told = os.pipe()
+        pid, pidfd = syscalls.clone3(0, None, attendant.PID)
+        if pid == 0:
+            self.step = "take up the owner's files"
+            attendant.attend(self.descriptors.ready, told, self._mount_tmpfs, self._drop_privileges)
+        os.close(pidfd)
+        os.close(told)
 
     def _network(self) -> list[socket]:
         if not self.launch.network:
@@ -213,17 +230,20 @@ class _Entering:
 
     def _mounts(self) -> None:
         flags = syscalls.MS_NOSUID | syscalls.MS_NODEV
-        user, group = self.template.user, self.template.group
         syscalls.mount("proc", "/proc", "proc", flags | syscalls.MS_NOEXEC)
         _cover_proc()
         if self.descriptors.tmp is not None:
             syscalls.attach_tree(self.descriptors.tmp, "/tmp")  # noqa: S108 - the sandbox's own
             os.close(self.descriptors.tmp)
-        else:
-            tmp = f"mode=700,uid={user},gid={group},size={self.launch.tmp_bytes}"
-            syscalls.mount("tmpfs", "/tmp", "tmpfs", flags, tmp)  # noqa: S108 - the same
-        shm = f"mode=1777,uid={user},gid={group},size={_SHM_BYTES}"
+        elif self.launch.tmp_bytes:
+            self._mount_tmpfs(self.launch.tmp_bytes)
+        shm = f"mode=1777,uid={self.template.user},gid={self.template.group},size={_SHM_BYTES}"
         syscalls.mount("tmpfs", "/dev/shm", "tmpfs", flags | syscalls.MS_NOEXEC, shm)  # noqa: S108 - the same
+
+    def _mount_tmpfs(self, size: int) -> None:
+        tmp = f"mode=700,uid={self.template.user},gid={self.template.group},size={size}"
+        flags = syscalls.MS_NOSUID | syscalls.MS_NODEV
+        syscalls.mount("tmpfs", "/tmp", "tmpfs", flags, tmp)  # noqa: S108 - the sandbox's own
 
     def _descriptors(self) -> None:
         """0: /dev/null, 1 and 2: output, what has a place there; all others are closed on execution."""

@@ -24,13 +24,23 @@ class ReadyChannel:
         self._outcome: asyncio.Future[None] = self._loop.create_future()
         self._listeners: tuple[socket.socket, ...] | None = None
 
-    def send_program(self, argv: tuple[bytes, ...], env: dict[bytes, bytes]) -> None:
-        """Tell the sandbox, which may not be there yet, what to run. Raises `SandboxError`."""
-        self._told = True
+    def send_program(self, argv: tuple[bytes, ...], env: dict[bytes, bytes], *, ahead: bool = False) -> None:
+        """Tell the sandbox, which may not be there yet, what to run. `ahead`: whose it is comes later. Raises
+        `SandboxError`."""
+        self._told = not ahead
         try:
             wire.send(self._ours, ("program", argv, env))
         except OSError as error:
             raise SandboxError(f"cannot tell a sandbox its program: {error}") from error
+
+    def send_owner(self, env: dict[bytes, bytes], mounts: dict[str, int], tmp_bytes: int | None) -> None:
+        """Tell the sandbox, whose program was started ahead, whose it is. `mounts`: by target, what to mount there.
+        Raises `SandboxError`."""
+        self._told = True
+        try:
+            wire.send(self._ours, ("owner", env, tuple(mounts), tmp_bytes), tuple(mounts.values()))
+        except OSError as error:
+            raise SandboxError(f"cannot tell a sandbox whose it is: {error}") from error
 
     def watch(self) -> None:
         """Somebody else has `theirs` now, and reports."""

@@ -122,6 +122,14 @@ class LinuxSandbox:
         if self._running:
             self._cgroup.limit_cpu(cpus)
 
+    def rename(self, sandbox_id: str) -> None:
+        """It has got an owner only now."""
+        self._sandbox_id = sandbox_id
+
+    def own_tmp(self, tmp: TmpImage | None) -> None:
+        """What is at /tmp comes only now."""
+        self._tmp = tmp
+
     def close_handed_out(self) -> None:
         """Close what would have been the caller's: the launch failed."""
         for listener in self._listeners:

@@ -21,7 +21,7 @@ class SpawnerClient:
         self._process = ChildProcess(f"the spawner of template {name}", self._handle, self._ended)
         self._ready: asyncio.Future[None] = self._loop.create_future()
         self._births: dict[str, asyncio.Future[None]] = {}
-        self._sandboxes: dict[str, LinuxSandbox] = {}
+        self._sandboxes: dict[str, LinuxSandbox] = {}  # by the id that they were started with
 
     @property
     def alive(self) -> bool:
@@ -94,12 +94,13 @@ class SpawnerClient:
             if not waiting.done():
                 waiting.set_exception(failure)
         self._ready.exception()  # there may be nobody who waits for it
-        for sandbox in list(self._sandboxes.values()):
+        sandboxes = list(self._sandboxes.values())
+        self._sandboxes.clear()
+        for sandbox in sandboxes:
             self._end_orphan(sandbox)
 
     def _end_orphan(self, sandbox: LinuxSandbox) -> None:
         """Nobody can tell us when it ends but its pidfd. Without one, what there may be of it is in its cgroup only."""
-        del self._sandboxes[sandbox.sandbox_id]
         pidfd = sandbox.pidfd
         if pidfd is None:
             sandbox.ended(None)

@@ -114,9 +114,10 @@ def _thread_id_address() -> int:
 thread_id_address = _thread_id_address()
 
 
-def clone3(flags: int, into_cgroup: int | None) -> tuple[int, int]:
+def clone3(flags: int, into_cgroup: int | None, wanted_pid: int | None = None) -> tuple[int, int]:
     """Fork with `flags`; returns (pid, pidfd) in the parent and (0, -1) in the child. `into_cgroup`: descriptor of a
-    cgroup v2 directory that the child is born in."""
+    cgroup v2 directory that the child is born in. `wanted_pid`: that of the child, in this pid namespace, which must be
+    ours."""
     pidfd = ctypes.c_int(-1)
     flags |= CLONE_PIDFD
     if into_cgroup is not None:
@@ -124,8 +125,10 @@ def clone3(flags: int, into_cgroup: int | None) -> tuple[int, int]:
     if thread_id_address:
         flags |= CLONE_CHILD_SETTID | CLONE_CHILD_CLEARTID
     exit_signal = 0 if flags & CLONE_PARENT else _SIGCHLD
+    pids = (ctypes.c_int * 1)(wanted_pid or 0)
+    set_tid = (ctypes.addressof(pids), 1) if wanted_pid is not None else (0, 0)
     arguments = struct.pack(
-        "11Q", flags, ctypes.addressof(pidfd), thread_id_address, 0, exit_signal, 0, 0, 0, 0, 0, into_cgroup or 0
+        "11Q", flags, ctypes.addressof(pidfd), thread_id_address, 0, exit_signal, 0, 0, 0, *set_tid, into_cgroup or 0
     )
     ctypes.pythonapi.PyOS_BeforeFork()
     pid = _libc_keeping_lock.syscall(ctypes.c_long(_SYS_CLONE3), arguments, ctypes.c_size_t(len(arguments)))
@@ -212,11 +215,12 @@ def new_mount(kind: str, options: dict[str, str | None], attributes: int) -> int
         os.close(context)
 
 
-def set_mount_flags(place: int | str, attributes: int, *, recursive: bool = True) -> None:
-    """Add `attributes` (MOUNT_ATTR_*) to the mount at `place`: a path, or a descriptor from `clone_tree`."""
+def set_mount_flags(place: int | str, attributes: int, *, recursive: bool = True, private: bool = False) -> None:
+    """Add `attributes` (MOUNT_ATTR_*) to the mount at `place`: a path, or a descriptor from `clone_tree`. `private`:
+    and let what is mounted there be seen nowhere else, nor the other way round."""
     directory, path = (place, b"") if isinstance(place, int) else (AT_FDCWD, os.fsencode(place))
     flags = (AT_EMPTY_PATH if isinstance(place, int) else 0) | (AT_RECURSIVE if recursive else 0)
-    setting = struct.pack("4Q", attributes, 0, 0, 0)
+    setting = struct.pack("4Q", attributes, 0, MS_PRIVATE if private else 0, 0)
     size = ctypes.c_size_t(len(setting))
     _syscall("mount_setattr", _SYS_MOUNT_SETATTR, directory, path, ctypes.c_uint(flags), setting, size)
 

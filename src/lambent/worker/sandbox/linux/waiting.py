@@ -23,7 +23,9 @@ def program(spec: SandboxSpec) -> Program:
 class WaitingLinuxSandbox:
     """`WaitingSandbox` whose process has been asked for."""
 
-    def __init__(self, spec: SandboxSpec, sandbox: LinuxSandbox, ready: ReadyChannel) -> None:
+    def __init__(self, spec: SandboxSpec, sandbox: LinuxSandbox, ready: ReadyChannel, *, ahead: bool = False) -> None:
+        """`ahead`: the program of `spec` is started already, and waits for its variables."""
+        self._ahead = ahead
         self._spec = spec
         self._sandbox = sandbox
         self._ready = ready
@@ -33,15 +35,30 @@ class WaitingLinuxSandbox:
     def ended(self) -> bool:
         return self._is_over or self._ready.failed or self._sandbox.ending
 
+    @property
+    def sandbox(self) -> LinuxSandbox:
+        return self._sandbox
+
     async def run(self, argv: tuple[str, ...], env: Mapping[str, str]) -> Sandbox:
         spec = replace(self._spec, argv=argv, env=env)
         try:
             check_program(spec)
-            self._ready.send_program(*program(spec))
+            if not self._ahead:
+                self._ready.send_program(*program(spec))
+            elif argv == self._spec.argv:
+                self.give_to(spec, {}, None)
+            else:
+                raise SandboxError(f"sandbox {spec.sandbox_id}: another program was started")
         except SandboxError:
             await self.discard()
             raise
         return await self.started()
+
+    def give_to(self, spec: SandboxSpec, mounts: dict[str, int], tmp_bytes: int | None) -> None:
+        """Make it the sandbox of `spec`, whose program was started ahead here. `mounts`: what to mount, by target.
+        `tmp_bytes`: the size of a tmpfs for /tmp. Raises `SandboxError`."""
+        self._spec = spec
+        self._ready.send_owner(program(spec)[1], mounts, tmp_bytes)
 
     async def discard(self) -> None:
         if not self._is_over:

@@ -24,10 +24,12 @@ spawner → server
     ("exit", sandbox_id, wait status of pid 1)
 server → sandbox, on its `ready` socket
     ("program", argv, env)                      not by way of the spawner: it must not know a sandbox's secrets
+    ("owner", env, targets, tmp bytes)          fds: what to mount, one for each target
+                                                only to a sandbox whose program was started ahead, after that
 sandbox → server, on its `ready` socket
     ("listening",)                              fds: the listening sockets
     ("failed", step, errno)
-    end of file: the program was executed, or goes on as a fork of the zygote
+    end of file: the program was executed, or goes on as a fork of the zygote, or was told its owner's variables
 init → server, on its `status` pipe: the program's wait status, 4 bytes
 """
 
@@ -95,18 +97,21 @@ class Template(Record):
 
 class Launch(Record):
     """What a spawner needs to know to start one sandbox. `host_id`: its user and group id on the host. `processes`:
-    the RLIMIT_NPROC to set where no cgroup limits the processes. `tmp_bytes`: the size of a tmpfs for /tmp; None: the
-    file system to mount there comes along. `fork`: go on as a fork of the spawner, which is a zygote, instead of
-    executing the program. `network`: a network namespace comes along, to be used instead of a new one without a way
+    the RLIMIT_NPROC to set where no cgroup limits the processes. `tmp_bytes`: the size of a tmpfs for /tmp; None:
+    the file system to mount there comes along; 0: later. `fork`: go on as a fork of the spawner, which is a zygote,
+    instead of executing the program. `ahead`: start the program before it is known whose it is; it reads its
+    variables there. `network`: a network namespace comes along, to be used instead of a new one without a way
     out."""
 
     __slots__ = (
-        "channel_fd", "cwd", "descriptors", "fork", "host_id", "hostname", "init", "listen", "network", "processes",
+        "ahead", "channel_fd", "cwd", "descriptors", "fork", "host_id", "hostname", "init", "listen", "network",
+        "processes",
         "sandbox_id", "telemetry_fd", "tmp_bytes",
     )  # fmt: skip
 
     def __init__(
         self,
+        ahead: int | None,
         channel_fd: int | None,
         cwd: str,
         descriptors: int,
@@ -121,6 +126,7 @@ class Launch(Record):
         telemetry_fd: int | None,
         tmp_bytes: int | None,
     ) -> None:
+        self.ahead = ahead
         self.channel_fd = channel_fd
         self.cwd = cwd
         self.descriptors = descriptors

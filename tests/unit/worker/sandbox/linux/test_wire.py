@@ -14,7 +14,10 @@ import pytest
 import lambent
 from lambent.worker.sandbox.linux import wire
 
-_MODULES = ("base", "enter", "init", "init_code", "memory", "rootfs", "spawner", "syscalls", "thread_state", "wire")
+_MODULES = (
+    "attendant", "base", "enter", "init", "init_code", "memory", "rootfs", "spawner", "syscalls", "thread_state",
+    "wire",
+)  # fmt: skip
 
 
 @pytest.fixture
@@ -50,6 +53,7 @@ def test_too_large_a_message_is_refused(pair: tuple[socket.socket, socket.socket
 
 def test_records_travel_whole() -> None:
     launch = wire.Launch(
+        ahead=5,
         channel_fd=4,
         cwd="/",
         descriptors=1024,
