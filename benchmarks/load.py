@@ -115,6 +115,30 @@ def run(port: int, request: bytes, connections: int, seconds: float) -> Load:
     return Load(len(latencies), errors + len(sent), now - begun, latencies)
 
 
+def together(port: int, request: bytes, count: int, patience_s: float) -> list[bytes]:
+    """Send `request` on so many connections at once; the answers that came in time, or b"" for a connection that was
+    closed without one."""
+    socks = {sock.fileno(): sock for sock in (connect(port) for _ in range(count))}
+    buffers = dict.fromkeys(socks, b"")
+    answers: list[bytes] = []
+    poll = select.epoll()
+    for number, sock in socks.items():
+        poll.register(number, select.EPOLLIN)
+        sock.sendall(request)
+    deadline = time.perf_counter() + patience_s
+    while len(answers) < count and time.perf_counter() < deadline:
+        for number, _ in poll.poll(0.1):
+            piece = socks[number].recv(1 << 16)
+            buffers[number] += piece
+            if not piece or whole(buffers[number]) is not None:
+                answers.append(buffers[number] if piece else b"")
+                poll.unregister(number)
+    poll.close()
+    for sock in socks.values():
+        sock.close()
+    return answers
+
+
 @contextlib.contextmanager
 def background(target: Callable[..., object], *arguments: object) -> Iterator[None]:
     """Run `target` in a process of its own meanwhile; it is ended by a signal."""

@@ -1,19 +1,18 @@
 """What is measured: something that runs functions and answers Invoke, Lambent or a peer.
 
-A topic asks a `Subject` to deploy one of the functions below and for the bytes of a request; the load generator sends
-them. `Lambent` is a server as a process, with `--auth sigv4`, log lines written and the sandbox of the command line.
+A topic asks a `Subject` to deploy one of the functions in `functions` and for the bytes of a request; the load
+generator sends them. `Lambent` is a server as a process, with `--auth sigv4`, log lines written and the sandbox of the
+command line.
 """
 
 from __future__ import annotations
 
 import base64
 import configparser
-import contextlib
 import json
 import os
 import urllib.request
-from collections.abc import Mapping
-from pathlib import Path
+from collections.abc import Sequence
 from typing import Any, Protocol
 
 import botocore.session
@@ -22,48 +21,27 @@ from botocore.awsrequest import AWSRequest
 from botocore.credentials import Credentials
 
 import load
+import processes
+from functions import FILES, FUNCTIONS, MEMORY_MB, ROLE, SMALL, first_event
+from lambent.store.data_directory import DataDirectory
 from lambent.testing.packages import zip_of
 from lambent.testing.server import RunningServer
+from lambent.worker.sandbox.linux.backend import host_ids
 from table import OURS
-
-ROLE = "arn:aws:iam::000000000000:role/lambent-default-role"
-MEMORY_MB = 1769
-
-_ECHO = "def handler(event, context):\n    print('event', event)\n    return event\n"
-
-_RECEIVED = """
-import time
-def handler(event, context):
-    for record in event.get('Records', ()):
-        print('late', time.time() - float(record['body']))
-"""
-
-# Functions, by name: language, and the source of its handler (`app.handler`).
-FUNCTIONS: Mapping[str, tuple[str, str]] = {
-    "python": ("python", _ECHO),
-    "python-boto3": (
-        "python",
-        "import boto3\nclient = boto3.client('sqs')\n" + _ECHO,
-    ),
-    "node": (
-        "node",
-        "export const handler = async (event) => { console.log('event', event); return event; };\n",
-    ),
-    "slow": ("python", "import time\ndef handler(event, context):\n    time.sleep(event)\n"),
-    "late": (
-        "python",
-        "import time\ndef handler(event, context):\n    print('late', time.time() - (event or time.time()))\n",
-    ),
-    "received": ("python", _RECEIVED),
-    "slept": ("python", "import time\ndef handler(event, context):\n    time.sleep(0.001)\n"),
-    "size": ("python", "def handler(event, context):\n    return len(event['data'])\n"),
-}
-FILES = {"python": "app.py", "node": "app.mjs"}
-"""The name of the source file, by language."""
 
 
 class Subject(Protocol):
     """Runs functions. Every request is a whole HTTP request, as bytes."""
+
+    @property
+    def pid(self) -> int:
+        """Its server's process."""
+        ...
+
+    @property
+    def ready_s(self) -> float:
+        """From its start until it answered."""
+        ...
 
     @property
     def name(self) -> str: ...
@@ -80,42 +58,64 @@ class Subject(Protocol):
         """Make one of FUNCTIONS ready to be invoked, and invoke it once. Raises UnsupportedError."""
         ...
 
+    def fresh(self, function: str, count: int) -> Sequence[bytes]:
+        """Requests of functions like one of FUNCTIONS, each deployed and never invoked: as many as it can have, `count`
+        at most. Raises UnsupportedError."""
+        ...
+
+    def creation(self, name: str) -> Sequence[bytes]:
+        """Requests that make the function `python` under that name, and invoke it. Raises UnsupportedError."""
+        ...
+
     def invoke_request(self, function: str, event: object) -> bytes: ...
 
-    def cpu_ms(self) -> float | None:
-        """Processor time the server itself took so far; None if that cannot be told from its functions'."""
+    def function_processes(self) -> list[int]:
+        """Those that run functions."""
         ...
 
-    def runtimes_cpu_ms(self) -> Mapping[int, float]:
-        """The same for each process that runs functions, where they can be told."""
+    def call(self, request: bytes) -> bytes:
+        """See `call`."""
         ...
+
+
+class Peer:
+    """What peers have in common: a server's process, whose children run functions."""
+
+    def __init__(self, port: int, started: processes.Started) -> None:
+        self.port = port
+        self.pid = started.pid
+        self.ready_s = started.ready_s
+
+    def call(self, request: bytes) -> bytes:
+        """See `call`."""
+        return call(self.port, request)
+
+    def function_processes(self) -> list[int]:
+        """All that it started."""
+        return processes.descendants(self.pid)
+
+    def creation(self, name: str) -> Sequence[bytes]:
+        """See `Subject`."""
+        raise UnsupportedError("takes no new function while it runs")
 
 
 class UnsupportedError(Exception):
     """The subject cannot do that; the message says why."""
 
 
-def first_event(function: str) -> object:
-    """An event that costs one of FUNCTIONS nothing."""
-    return 0 if function in ("slow", "late") else {"data": ""}
-
-
 def invocation_path(function: str) -> str:
     return f"/2015-03-31/functions/{function}/invocations"
 
 
-def process_cpu_ms(pid: int) -> float:
-    """User and system time of a process."""
-    fields = Path(f"/proc/{pid}/stat").read_text().rsplit(")", 1)[1].split()
-    return (int(fields[11]) + int(fields[12])) * 1000 / os.sysconf("SC_CLK_TCK")
-
-
-def children_of(pid: int) -> list[int]:
-    """Processes started by a process (by its main thread, that is), as far as they are still there."""
-    try:
-        return [int(child) for child in Path(f"/proc/{pid}/task/{pid}/children").read_text().split()]
-    except (FileNotFoundError, ProcessLookupError):
-        return []
+def creation_body(name: str, function: str, runtime: str) -> bytes:
+    """Of CreateFunction, for one of FUNCTIONS under a name."""
+    language, source = FUNCTIONS[function]
+    archive = zip_of({FILES[language]: source})
+    document = {
+        "FunctionName": name, "Runtime": runtime, "Handler": "app.handler", "Role": ROLE, "Timeout": 60,
+        "MemorySize": SMALL.get(function, MEMORY_MB), "Code": {"ZipFile": base64.b64encode(archive).decode()},
+    }  # fmt: skip
+    return json.dumps(document).encode()
 
 
 def call(port: int, request: bytes) -> bytes:
@@ -137,8 +137,9 @@ class Lambent:
     name = OURS
     callers_max = 1_000
 
-    def __init__(self, server: RunningServer) -> None:
+    def __init__(self, server: RunningServer, ready_s: float = 0.0) -> None:
         self.server = server
+        self.ready_s = ready_s
         self.port = server.port
         keys = configparser.ConfigParser()
         keys.read(server.data_dir / "credentials")
@@ -148,35 +149,52 @@ class Lambent:
         self._make_role()
         self.runtimes = self._runtimes()
 
+    @property
+    def pid(self) -> int:
+        return self.server.pid
+
     def signed(
-        self, method: str, path: str, body: bytes, headers: dict[str, str] | None = None, service: str = "lambda"
+        self,
+        method: str,
+        path: str,
+        body: bytes,
+        headers: dict[str, str] | None = None,
+        service: str = "lambda",
+        credentials: Credentials | None = None,
     ) -> bytes:
         """A request as it goes over the wire."""
         host = f"127.0.0.1:{self.port}"
         request = AWSRequest(method, f"http://{host}{path}", {"Host": host, **(headers or {})}, body)
-        SigV4Auth(self.credentials, service, "us-east-1").add_auth(request)
+        SigV4Auth(credentials or self.credentials, service, "us-east-1").add_auth(request)
         lines = [f"{method} {path} HTTP/1.1", *(f"{name}: {value}" for name, value in request.headers.items())]
         head = "\r\n".join([*lines, f"Content-Length: {len(body)}", "", ""])
         return head.encode() + body
 
-    def invoke_request(self, function: str, event: object) -> bytes:
-        return self.signed("POST", invocation_path(function), json.dumps(event).encode())
+    def invoke_request(self, function: str, event: object, key: tuple[str, str] | None = None) -> bytes:
+        """`key`: id and secret of another caller's than the root's."""
+        credentials = Credentials(*key) if key else self.credentials
+        return self.signed("POST", invocation_path(function), json.dumps(event).encode(), credentials=credentials)
 
-    def create_request(self, function: str, name: str | None = None, memory_mb: int = MEMORY_MB) -> bytes:
+    def create_request(self, function: str, name: str | None = None) -> bytes:
         """CreateFunction for one of FUNCTIONS, under its own or another name."""
-        language, source = FUNCTIONS[function]
+        language = FUNCTIONS[function][0]
         if language not in self.runtimes:
             raise UnsupportedError(f"no runtime for {language} on this host")
-        body = {
-            "FunctionName": name or function, "Runtime": self.runtimes[language], "Handler": "app.handler",
-            "Role": ROLE, "MemorySize": memory_mb, "Timeout": 60,
-            "Code": {"ZipFile": base64.b64encode(zip_of({FILES[language]: source})).decode()},
-        }  # fmt: skip
-        return self.signed("POST", "/2015-03-31/functions", json.dumps(body).encode())
+        body = creation_body(name or function, function, self.runtimes[language])
+        return self.signed("POST", "/2015-03-31/functions", body)
 
     def deploy(self, function: str) -> None:
         call(self.port, self.create_request(function))
         call(self.port, self.invoke_request(function, first_event(function)))
+
+    def fresh(self, function: str, count: int) -> Sequence[bytes]:
+        names = [f"{function}-{number}" for number in range(count)]
+        for name in names:
+            self.call(self.create_request(function, name))
+        return [self.invoke_request(name, first_event(function)) for name in names]
+
+    def creation(self, name: str) -> Sequence[bytes]:
+        return self.create_request("python", name), self.invoke_request(name, first_event("python"))
 
     def call(self, request: bytes) -> bytes:
         """See `call`."""
@@ -198,25 +216,13 @@ class Lambent:
                                                 Environment={"Variables": {"RUN": os.urandom(4).hex()}})  # fmt: skip
         functions.get_waiter("function_updated_v2").wait(FunctionName=name, WaiterConfig={"Delay": 1})
 
-    def cpu_ms(self) -> float | None:
-        return process_cpu_ms(self.server.pid)
+    def cpu_ms(self) -> float:
+        """Processor time the server itself took so far."""
+        return processes.cpu_ms([self.pid])
 
-    def runtimes_cpu_ms(self) -> Mapping[int, float]:
-        """See `Subject`."""
-        found: dict[int, float] = {}
-        below = [self.server.pid]
-        while below:
-            for pid in children_of(below.pop()):
-                below.append(pid)
-                with contextlib.suppress(FileNotFoundError, ProcessLookupError):
-                    if not Path(f"/proc/{pid}/comm").read_text().startswith("lambent-"):
-                        found[pid] = process_cpu_ms(pid)
-        return found
-
-    def server_memory_mb(self) -> float:
-        """What the server's own process has in memory (RSS)."""
-        pages = int(Path(f"/proc/{self.server.pid}/statm").read_text().split()[1])
-        return pages * os.sysconf("SC_PAGE_SIZE") / 1024 / 1024
+    def function_processes(self) -> list[int]:
+        """Those in sandboxes, their inits among them."""
+        return processes.of_users(host_ids(DataDirectory(self.server.data_dir).instance_id))
 
     def _make_role(self) -> None:
         service = {"Service": "lambda.amazonaws.com"}

@@ -15,16 +15,18 @@ OURS = "lambent"
 
 @dataclass(frozen=True)
 class Figure:
-    """A number with its unit (`/s`, `ms`, `µs`, `MB`); `goal` is what is to be reached, if anything is."""
+    """A number with its unit (`/s`, `s`, `ms`, `µs`, `MB`; none: a count); `goal` is what is to be reached, if anything
+    is. `is_count_to_reach`: more is better, as it is of rates."""
 
     name: str
     value: float
     unit: str
     goal: float | None = None
+    is_count_to_reach: bool = False
 
     @property
     def higher_is_better(self) -> bool:
-        return self.unit == "/s"
+        return self.unit == "/s" or self.is_count_to_reach
 
     @property
     def is_met(self) -> bool | None:
@@ -34,7 +36,7 @@ class Figure:
 
     def __str__(self) -> str:
         name = f"{self.name} " if self.name else ""
-        return f"{name}{_number(self.value)}{'' if self.unit == '/s' else ' '}{self.unit}"
+        return f"{name}{self._text(self.value)}"
 
     def goal_text(self) -> str:
         if self.goal is None:
@@ -42,7 +44,10 @@ class Figure:
         name = f"{self.name} " if self.name else ""
         sign = "≥" if self.higher_is_better else "≤"
         verdict = "met" if self.is_met else "missed"
-        return f"{name}{sign} {_number(self.goal)}{'' if self.unit == '/s' else ' '}{self.unit}: {verdict}"
+        return f"{name}{sign} {self._text(self.goal)}: {verdict}"
+
+    def _text(self, value: float) -> str:
+        return f"{_number(value)}{'' if self.unit in ('', '/s') else ' '}{self.unit}"
 
 
 @dataclass(frozen=True)

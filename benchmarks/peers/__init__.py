@@ -10,12 +10,13 @@ import contextlib
 from collections.abc import Callable, Iterator, Mapping
 from contextlib import AbstractContextManager
 
-from peers import ministack, rie
+from peers import ministack, rie, serverless_offline
 from subject import Subject
 
 PEERS: Mapping[str, Callable[[], AbstractContextManager[Subject]]] = {
     "ministack": ministack.running,
     "rie": rie.running,
+    "serverless-offline": serverless_offline.running,
 }
 
 

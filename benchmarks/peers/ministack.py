@@ -5,15 +5,12 @@ from __future__ import annotations
 import contextlib
 import json
 import tempfile
-from collections.abc import Iterator, Mapping
+from collections.abc import Iterator, Sequence
 from pathlib import Path
-from typing import Any
 
-import botocore.session
-
-from lambent.testing.packages import zip_of
-from peers.processes import free_port, program, started
-from subject import FILES, FUNCTIONS, MEMORY_MB, ROLE, Subject, call, first_event, invocation_path, process_cpu_ms
+from functions import FUNCTIONS, first_event
+from peers.servers import free_port, program, started
+from subject import Peer, Subject, creation_body, invocation_path
 
 # Its executor runs the interpreters it finds on the PATH, whatever version is asked for.
 _RUNTIMES = {"python": "python3.11", "node": "nodejs20.x"}
@@ -22,41 +19,38 @@ _AUTHORIZATION = (
 )
 
 
-class MiniStack:
+class MiniStack(Peer):
     """Does not look at signatures."""
 
     name = "MiniStack"
     callers_max = 1_000
 
-    def __init__(self, port: int, pid: int) -> None:
-        self.port = port
-        self._pid = pid
-        self._functions: Any = botocore.session.get_session().create_client(
-            "lambda", region_name="us-east-1", endpoint_url=f"http://127.0.0.1:{port}",
-            aws_access_key_id="test", aws_secret_access_key="test",
-        )  # fmt: skip
-
     def deploy(self, function: str) -> None:
-        language, source = FUNCTIONS[function]
-        self._functions.create_function(
-            FunctionName=function, Runtime=_RUNTIMES[language], Handler="app.handler", Role=ROLE,
-            Code={"ZipFile": zip_of({FILES[language]: source})}, Timeout=60, MemorySize=MEMORY_MB,
-        )  # fmt: skip
-        call(self.port, self.invoke_request(function, first_event(function)))
+        self.call(self._create_request(function, function))
+        self.call(self.invoke_request(function, first_event(function)))
+
+    def fresh(self, function: str, count: int) -> Sequence[bytes]:
+        names = [f"{function}-{number}" for number in range(count)]
+        for name in names:
+            self.call(self._create_request(function, name))
+        return [self.invoke_request(name, first_event(function)) for name in names]
+
+    def creation(self, name: str) -> Sequence[bytes]:
+        return self._create_request("python", name), self.invoke_request(name, first_event("python"))
 
     def invoke_request(self, function: str, event: object) -> bytes:
-        body = json.dumps(event).encode()
+        return self._request(invocation_path(function), json.dumps(event).encode())
+
+    def _create_request(self, function: str, name: str) -> bytes:
+        body = creation_body(name, function, _RUNTIMES[FUNCTIONS[function][0]])
+        return self._request("/2015-03-31/functions", body)
+
+    def _request(self, path: str, body: bytes) -> bytes:
         head = (
-            f"POST {invocation_path(function)} HTTP/1.1\r\nHost: 127.0.0.1:{self.port}\r\n"
-            f"Authorization: {_AUTHORIZATION}\r\nX-Amz-Date: 20260101T000000Z\r\nContent-Length: {len(body)}\r\n\r\n"
+            f"POST {path} HTTP/1.1\r\nHost: 127.0.0.1:{self.port}\r\nAuthorization: {_AUTHORIZATION}\r\n"
+            f"X-Amz-Date: 20260101T000000Z\r\nContent-Type: application/json\r\nContent-Length: {len(body)}\r\n\r\n"
         )
         return head.encode() + body
-
-    def cpu_ms(self) -> float | None:
-        return process_cpu_ms(self._pid)
-
-    def runtimes_cpu_ms(self) -> Mapping[int, float]:
-        return {}
 
 
 @contextlib.contextmanager
@@ -66,6 +60,6 @@ def running() -> Iterator[Subject]:
     environ = {"BIND_HOST": "127.0.0.1", "GATEWAY_PORT": str(port)}
     with (
         tempfile.TemporaryDirectory() as directory,
-        started([program("ministack")], port, environ, Path(directory)) as pid,
+        started([program("ministack")], port, environ, Path(directory)) as process,
     ):
-        yield MiniStack(port, pid)
+        yield MiniStack(port, process)

@@ -6,27 +6,29 @@ from __future__ import annotations
 import contextlib
 import json
 import tempfile
-from collections.abc import Iterator, Mapping
+from collections.abc import Iterator, Sequence
 from pathlib import Path
 
-from peers.processes import free_port, program, started
-from subject import FILES, FUNCTIONS, MEMORY_MB, Subject, UnsupportedError, call, first_event, process_cpu_ms
+from functions import FILES, FUNCTIONS, MEMORY_MB, first_event
+from peers.servers import free_port, program, started
+from subject import Peer, Subject, UnsupportedError
 
 
-class RuntimeInterfaceEmulator:
+class RuntimeInterfaceEmulator(Peer):
     """Takes no signature; writes log lines to its standard output."""
 
     name = "aws-lambda-rie"
     callers_max = 1
 
-    def __init__(self, port: int, pid: int) -> None:
-        self.port = port
-        self._pid = pid
-
     def deploy(self, function: str) -> None:
         if function != "python":
             raise UnsupportedError("runs one function, in Python here")
-        call(self.port, self.invoke_request(function, first_event(function)))
+        self.call(self.invoke_request(function, first_event(function)))
+
+    def fresh(self, function: str, count: int) -> Sequence[bytes]:
+        if function != "python":
+            raise UnsupportedError("runs one function, in Python here")
+        return [self.invoke_request(function, first_event(function))]
 
     def invoke_request(self, function: str, event: object) -> bytes:
         body = json.dumps(event).encode()
@@ -35,12 +37,6 @@ class RuntimeInterfaceEmulator:
             f"Content-Length: {len(body)}\r\n\r\n"
         )
         return head.encode() + body
-
-    def cpu_ms(self) -> float | None:
-        return process_cpu_ms(self._pid)
-
-    def runtimes_cpu_ms(self) -> Mapping[int, float]:
-        return {}
 
 
 @contextlib.contextmanager
@@ -59,5 +55,5 @@ def running() -> Iterator[Subject]:
             "--runtime-api-address", f"127.0.0.1:{api_port}",
             program("python"), "-m", "awslambdaric", "app.handler",
         ]  # fmt: skip
-        with started(command, port, environ, Path(directory)) as pid:
-            yield RuntimeInterfaceEmulator(port, pid)
+        with started(command, port, environ, Path(directory)) as process:
+            yield RuntimeInterfaceEmulator(port, process)

@@ -12,6 +12,7 @@ from collections.abc import Iterator
 from pathlib import Path
 
 import load
+import processes
 from lambent.async_invoke.events import Event, queue_of
 from lambent.model.arn import FunctionId, FunctionReference
 from lambent.model.clock import SystemClock
@@ -56,9 +57,9 @@ def _send(subject: Lambent, function: str, event: object) -> None:
 def _accepted(subject: Lambent, function: str, callers: int, seconds: float) -> Row:
     request = _event_request(subject, function, 0)
     load.run(subject.port, request, callers, min(1.0, seconds))
-    before = subject.cpu_ms() or 0.0
+    before = processes.cpu_ms([subject.pid])
     outcome = load.run(subject.port, request, callers, seconds)
-    cpu_us = ((subject.cpu_ms() or 0.0) - before) * 1000 / max(1, outcome.requests)
+    cpu_us = (processes.cpu_ms([subject.pid]) - before) * 1000 / max(1, outcome.requests)
     figures = (
         Figure("", outcome.per_second, "/s", ACCEPTED_GOAL if callers == 64 else None),
         Figure("p50", outcome.percentile(0.5), "ms"),
@@ -99,9 +100,9 @@ def _with_backlog(subject: Lambent, backlog: int) -> Row:
     time.sleep(2)  # the first event occupies the function
 
     request = _event_request(subject, name, 0)
-    before = subject.cpu_ms() or 0.0
+    before = processes.cpu_ms([subject.pid])
     accepted = load.run(subject.port, request, 16, 1.0).requests
-    figures = [Figure("accepting", ((subject.cpu_ms() or 0.0) - before) * 1000 / max(1, accepted), "µs")]
+    figures = [Figure("accepting", (processes.cpu_ms([subject.pid]) - before) * 1000 / max(1, accepted), "µs")]
 
     functions.delete_function_concurrency(FunctionName=name)
     first = begun = time.perf_counter()
@@ -109,9 +110,9 @@ def _with_backlog(subject: Lambent, backlog: int) -> Row:
     while waiting > start - 50 and time.perf_counter() - first < 15:
         time.sleep(0.1)
         waiting = _waiting(subject, name)
-    begun, before, start = time.perf_counter(), subject.cpu_ms() or 0.0, waiting
+    begun, before, start = time.perf_counter(), processes.cpu_ms([subject.pid]), waiting
     time.sleep(min(3.0, backlog / 5_000))
-    elapsed, after, waiting = time.perf_counter() - begun, subject.cpu_ms() or 0.0, _waiting(subject, name)
+    elapsed, after, waiting = time.perf_counter() - begun, processes.cpu_ms([subject.pid]), _waiting(subject, name)
     if start - waiting > 100:
         figures.append(Figure("running", (after - before) * 1000 / (start - waiting), "µs"))
         figures.append(Figure("", (start - waiting) / elapsed, "/s"))

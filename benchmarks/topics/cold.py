@@ -4,38 +4,67 @@ from __future__ import annotations
 
 import time
 from collections.abc import Callable, Iterator
+from functools import partial
 
 import load
-from subject import Lambent, UnsupportedError
+from subject import Lambent, Subject, UnsupportedError
 from table import Figure, Row
 from topics import Options
 
-GOALS_MS = {"python-boto3": 10.0, "node": 45.0, "create": 60.0}
-_LABELS = {"python": "Python", "python-boto3": "Python, handler imports boto3 and makes a client", "node": "Node.js"}
+LABELS = {
+    "python": "Python",
+    "python-import": "Python, handler imports boto3",
+    "python-client": "Python, handler imports boto3 and makes a client",
+    "node": "Node.js",
+}
+GOALS_MS = {"python-import": 10.0, "node": 45.0}
+CREATE_GOAL_MS = 60.0
+# For the next environment of a version the ones before are kept busy, by functions that wait.
+_WAITING = {"slow": "python", "slow-import": "python-import", "node-slow": "node"}
+_PEERS_MOST = 8
+_CREATE = "create (upload of a ZIP file) to first result, Python"
 
 
 def measure(subject: Lambent, options: Options) -> Iterator[Row]:
-    for function, label in _LABELS.items():
-        what = f"cold, {label}, first environment of a version"
-        try:
-            subject.deploy(function)
-            yield _row(what, _first(subject, function, options.repeat), GOALS_MS.get(function))
-        except (UnsupportedError, RuntimeError) as error:
-            yield Row(what, (), note=f"not measured: {str(error).splitlines()[-1][:100]}")
-    subject.deploy("slow")
-    yield _row("cold, Python, next environment of a version", _next(subject, max(3, options.repeat // 4)), None)
-    times = _create(subject, options.repeat)
-    yield _row("create (upload of a ZIP file) to first result, Python", times, GOALS_MS["create"])
+    for function in LABELS:
+        measured = partial(_first, subject, function, options.repeat)
+        yield from _tried(subject, _first_what(function), GOALS_MS.get(function), measured)
+    for function, like in _WAITING.items():
+        what = f"cold, {LABELS[like]}, next environment of a version"
+        measured = partial(_next, subject, function, max(3, options.repeat // 2))
+        yield from _tried(subject, what, GOALS_MS.get(like), measured)
+    yield from _tried(subject, _CREATE, CREATE_GOAL_MS, partial(_create, subject, options.repeat))
 
 
-def _row(what: str, times_ms: list[float], goal_ms: float | None) -> Row:
+def beside(subject: Subject, options: Options) -> Iterator[Row]:
+    """The first invocation of functions that were never invoked."""
+    for function in LABELS:
+        yield from _tried(subject, _first_what(function), None, partial(_fresh, subject, function, options.repeat))
+    yield from _tried(subject, _CREATE, None, partial(_create, subject, min(options.repeat, _PEERS_MOST)))
+
+
+def _first_what(function: str) -> str:
+    return f"cold, {LABELS[function]}, first environment of a version"
+
+
+def _tried(subject: Subject, what: str, goal_ms: float | None, measured: Callable[[], list[float]]) -> Iterator[Row]:
+    """The row; none of what the subject does not do."""
+    try:
+        yield _row(what, measured(), goal_ms, subject.name)
+    except UnsupportedError:
+        return
+    except RuntimeError as error:
+        yield Row(what, (), subject.name, f"not measured: {str(error).splitlines()[-1][:100]}")
+
+
+def _row(what: str, times_ms: list[float], goal_ms: float | None, by: str) -> Row:
     ordered = sorted(times_ms)
     figures = (
         Figure("p50", ordered[len(ordered) // 2], "ms", goal_ms),
         Figure("best", ordered[0], "ms"),
-        Figure("worst", ordered[-1], "ms"),
+        Figure("p90", ordered[int(len(ordered) * 0.9)], "ms"),
     )
-    return Row(what, figures)
+    return Row(what, figures, by)
 
 
 def _timed(work: Callable[[], object]) -> float:
@@ -45,6 +74,7 @@ def _timed(work: Callable[[], object]) -> float:
 
 
 def _first(subject: Lambent, function: str, repeat: int) -> list[float]:
+    subject.deploy(function)
     request = subject.invoke_request(function, {"key": "value"})
     times = []
     for _ in range(repeat):
@@ -53,10 +83,16 @@ def _first(subject: Lambent, function: str, repeat: int) -> list[float]:
     return times
 
 
-def _next(subject: Lambent, repeat: int) -> list[float]:
+def _fresh(subject: Subject, function: str, repeat: int) -> list[float]:
+    requests = subject.fresh(function, min(repeat, _PEERS_MOST))
+    return [_timed(partial(subject.call, request)) for request in requests]
+
+
+def _next(subject: Lambent, function: str, repeat: int) -> list[float]:
     """The environment after the first of a version: the others are kept busy."""
-    subject.change("slow")
-    short, long = subject.invoke_request("slow", 0), subject.invoke_request("slow", 20)
+    subject.deploy(function)
+    subject.change(function)
+    short, long = subject.invoke_request(function, 0), subject.invoke_request(function, 20)
     busy = []
     times = []
     for number in range(repeat + 1):
@@ -72,10 +108,9 @@ def _next(subject: Lambent, repeat: int) -> list[float]:
     return times
 
 
-def _create(subject: Lambent, repeat: int) -> list[float]:
+def _create(subject: Subject, repeat: int) -> list[float]:
     times = []
     for number in range(repeat):
-        name = f"created-{number}"
-        create, invoke = subject.create_request("python", name), subject.invoke_request(name, {})
+        create, invoke = subject.creation(f"created-{number}")
         times.append(_timed(lambda create=create, invoke=invoke: (subject.call(create), subject.call(invoke))))  # type: ignore[misc]
     return times

@@ -9,7 +9,9 @@ import re
 import time
 from collections.abc import Iterator
 
-from subject import ROLE, Lambent
+import processes
+from functions import ROLE
+from subject import Lambent
 from table import Figure, Row
 from topics import Options
 
@@ -55,12 +57,12 @@ def _through(subject: Lambent, batch: int, window: int, messages: int) -> Row:
     entries = [{"Id": str(number), "MessageBody": "x" * 200} for number in range(10)]
     for _ in range(messages // 10):
         sqs.send_message_batch(QueueUrl=url, Entries=entries)
-    before, begun = subject.cpu_ms() or 0.0, time.perf_counter()
+    before, begun = processes.cpu_ms([subject.pid]), time.perf_counter()
     mapping = _map(subject, name, name, batch, window)
     while (left := _messages(subject, url)) and time.perf_counter() - begun < 60:
         time.sleep(0.1)
     handled, elapsed = messages - left, time.perf_counter() - begun
-    cpu_us = ((subject.cpu_ms() or 0.0) - before) * 1000 / max(1, handled)
+    cpu_us = (processes.cpu_ms([subject.pid]) - before) * 1000 / max(1, handled)
     subject.client("lambda").delete_event_source_mapping(UUID=mapping)
     figures = (
         Figure("", handled / elapsed, "/s", HANDLED_GOAL if batch == 100 else None),

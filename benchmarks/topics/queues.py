@@ -12,6 +12,7 @@ from collections.abc import Iterator
 from typing import Any
 
 import load
+import processes
 from subject import Lambent, Subject, call
 from table import Figure, Row
 from topics import Options
@@ -70,9 +71,9 @@ def _send(subject: Subject, url: str) -> bytes:
 def _sends(subject: Subject, callers: int, seconds: float) -> Row:
     request = _send(subject, _made(subject, f"sent-{callers}"))
     load.run(subject.port, request, callers, min(1.0, seconds))
-    before = subject.cpu_ms() or 0.0
+    before = processes.cpu_ms([subject.pid])
     outcome = load.run(subject.port, request, callers, seconds)
-    cpu_us = ((subject.cpu_ms() or 0.0) - before) * 1000 / max(1, outcome.requests)
+    cpu_us = (processes.cpu_ms([subject.pid]) - before) * 1000 / max(1, outcome.requests)
     figures = (
         Figure("", outcome.per_second, "/s", SENT_GOAL if callers == 64 else None),
         Figure("p50", outcome.percentile(0.5), "ms"),
@@ -87,7 +88,7 @@ def _drain(subject: Subject, url: str, what: str, seconds: float) -> Row:
     """Receive and delete batches of ten on one connection; the client signs each request anew."""
     receive = _ask(subject, "ReceiveMessage", {"QueueUrl": url, "MaxNumberOfMessages": 10, "VisibilityTimeout": 300})
     sock = load.connect(subject.port)
-    before, begun, count = subject.cpu_ms() or 0.0, time.perf_counter(), 0
+    before, begun, count = processes.cpu_ms([subject.pid]), time.perf_counter(), 0
     while time.perf_counter() - begun < seconds:
         messages = _answer(load.exchange(sock, receive)).get("Messages", [])
         if not messages:
@@ -97,7 +98,7 @@ def _drain(subject: Subject, url: str, what: str, seconds: float) -> Row:
         count += len(_answer(load.exchange(sock, request))["Successful"])
     elapsed = time.perf_counter() - begun
     sock.close()
-    cpu_us = ((subject.cpu_ms() or 0.0) - before) * 1000 / max(1, count)
+    cpu_us = (processes.cpu_ms([subject.pid]) - before) * 1000 / max(1, count)
     figures = (Figure("", count / elapsed, "/s"), Figure("server CPU", cpu_us, "µs"))
     return Row(what, figures, subject.name)
 
@@ -112,15 +113,15 @@ def _with_backlog(subject: Lambent, backlog: int) -> Row:
             call(subject.port, fill)
         else:
             load.run(subject.port, fill, 16, min(20.0, missing / 40_000))
-    before = subject.cpu_ms() or 0.0
+    before = processes.cpu_ms([subject.pid])
     outcome = load.run(subject.port, _send(subject, url), 16, 2.0)
-    send_us = ((subject.cpu_ms() or 0.0) - before) * 1000 / max(1, outcome.requests)
+    send_us = (processes.cpu_ms([subject.pid]) - before) * 1000 / max(1, outcome.requests)
     drained = _drain(subject, url, "", 2.0)
     figures = (
         Figure("sent", send_us, "µs"),
         Figure("received and deleted", drained.figures[1].value, "µs"),
         Figure("sends", outcome.per_second, "/s"),
-        Figure("memory", subject.server_memory_mb(), "MB"),
+        Figure("memory", processes.rss_mb(subject.pid), "MB"),
     )
     return Row(f"SQS, server CPU of a message with {backlog:,} waiting", figures)
 

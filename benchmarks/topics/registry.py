@@ -7,23 +7,27 @@ from dataclasses import dataclass
 
 from subject import Lambent, Subject
 from table import Row
-from topics import Options, asynchronous, cold, floor, mappings, mixed, queues, warm
+from topics import Options, asynchronous, cold, environments, floor, mappings, mixed, queues, start, thousand, warm
 
 
 @dataclass(frozen=True)
 class Topic:
     """`measure` is for Lambent; `beside`, if there is one, measures the same rows on a peer. Each topic has a server
-    of its own."""
+    of its own, with further `arguments` of `lambent serve`."""
 
     measure: Callable[[Lambent, Options], Iterator[Row]]
     beside: Callable[[Subject, Options], Iterator[Row]] | None = None
+    arguments: tuple[str, ...] = ()
 
 
 TOPICS: Mapping[str, Topic] = {
     "floor": Topic(floor.measure),
-    "warm": Topic(warm.measure, warm.measure),
+    "warm": Topic(warm.measure_ours, warm.measure),
     "mixed": Topic(mixed.measure),
-    "cold": Topic(cold.measure),
+    "cold": Topic(cold.measure, cold.beside),
+    "environments": Topic(environments.measure, environments.beside),
+    "thousand": Topic(thousand.measure),
+    "start": Topic(start.measure, start.beside),
     "asynchronous": Topic(asynchronous.measure),
     "mappings": Topic(mappings.measure),
     "queues": Topic(queues.measure_with_backlogs, queues.measure),

@@ -11,6 +11,8 @@ import time
 from collections.abc import Iterator, Mapping, Sequence
 from pathlib import Path
 
+import processes
+
 HOME = Path(__file__).resolve().parent.parent.parent / ".bench-peers"
 """What `scripts/bench-peers` made."""
 
@@ -37,9 +39,10 @@ def free_port() -> int:
 
 
 @contextlib.contextmanager
-def started(command: Sequence[str], port: int, environ: Mapping[str, str], cwd: Path) -> Iterator[int]:
-    """Run a server until the end; yields its process id once it accepts connections on `port`. Raises PeerError."""
+def started(command: Sequence[str], port: int, environ: Mapping[str, str], cwd: Path) -> Iterator[processes.Started]:
+    """Run a server until the end; yields its process once it accepts connections on `port`. Raises PeerError."""
     log = cwd / "peer.log"
+    begun = time.monotonic()
     with log.open("wb") as output:
         process = subprocess.Popen(
             command, stdin=subprocess.DEVNULL, stdout=output, stderr=output, cwd=cwd, start_new_session=True,
@@ -47,7 +50,7 @@ def started(command: Sequence[str], port: int, environ: Mapping[str, str], cwd: 
         )  # fmt: skip
     try:
         _wait_for(process, port, log)
-        yield process.pid
+        yield processes.Started(process.pid, time.monotonic() - begun)
     finally:
         with contextlib.suppress(ProcessLookupError):
             os.killpg(process.pid, signal.SIGKILL)
@@ -62,6 +65,6 @@ def _wait_for(process: subprocess.Popen[bytes], port: int, log: Path) -> None:
         except OSError as error:
             if process.poll() is not None or time.monotonic() > deadline:
                 raise PeerError(f"the peer does not start: {log.read_text('utf-8', 'replace')[-500:]}") from error
-            time.sleep(0.05)
+            time.sleep(0.02)
         else:
             return
