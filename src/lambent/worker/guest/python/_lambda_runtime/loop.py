@@ -11,6 +11,7 @@ from _lambda_runtime.errors import FaultError, describe_exception, describe_faul
 from _lambda_runtime.handler import load
 from _lambda_runtime.logs import FunctionLog, current
 from _lambda_runtime.marshal import Marshaller
+from _lambda_runtime.trace_variable import TraceVariable
 
 _MAX_XRAY_CAUSE = 1024 * 1024  # bytes; a larger one is left out
 _INIT_WARNING = (
@@ -60,12 +61,13 @@ def _initialise(environ, task_root, runtime_dir, layers_dir, log, client, marsha
 def _serve(handler, function, log, client, marshaller):
     before_result = hooks.replaced("post_invocation_result")
     before_error = hooks.replaced("post_invocation_error")
+    trace_variable = TraceVariable()
     _, invocation, body, content_type = client.next()
     while True:
         request_id, _, _, trace_id, tenant_id, _, _ = invocation
         current.request_id = request_id
         current.tenant_id = tenant_id
-        _set_trace(trace_id)
+        trace_variable.set(trace_id)
         failure = None
         try:
             event = marshaller.event(body, content_type)
@@ -94,10 +96,3 @@ def _serve(handler, function, log, client, marshaller):
         if status != 202:
             text = "[ERROR] LAMBDA_RUNTIME Failed to post handler %s response. Http response code: %d.\n"
             log.sink.log(text % (outcome, status))
-
-
-def _set_trace(trace_id):
-    if trace_id is not None:
-        os.environ["_X_AMZN_TRACE_ID"] = trace_id
-    else:
-        os.environ.pop("_X_AMZN_TRACE_ID", None)
