@@ -31,6 +31,7 @@ from lambent.iam.sigv4 import payload_digest
 from lambent.model.errors import ServiceError, access_denied
 from lambent.model.ids import AccountId, Region, RequestId, new_request_id
 from lambent.model.limits import MIB
+from lambent.store.api import StoreFullError
 
 logger = logging.getLogger(__name__)
 
@@ -341,14 +342,11 @@ class AwsEndpoint:
     def _error_response(self, call: _Call, error: Exception) -> Response:
         """Render an error in the request's protocol; what is not a ServiceError is our failure, and logged."""
         service = call.service
-        if not isinstance(error, ServiceError):
-            extra = {
-                "request_id": call.request_id,
-                "service": call.service_name,
-                "method": call.request.method,
-                "path": call.request.path[:500],
-            }
-            logger.error("a request failed inside Lambent", exc_info=error, extra=extra)
+        if isinstance(error, StoreFullError) and service is not None:
+            logger.warning("a request was refused: the disk is full", extra=_described(call))
+            error = service.unavailable_error("There is no room to keep this: the disk is full.")
+        elif not isinstance(error, ServiceError):
+            logger.error("a request failed inside Lambent", exc_info=error, extra=_described(call))
             error = service.internal_error() if service is not None else ServiceError("InternalFailure", "", status=500)
         if service is None:
             return encode_error_without_model(call.request.head, call.service_name, error, call.request_id)
@@ -430,14 +428,7 @@ class AwsEndpoint:
 
     def _respond(self, call: _Call, response: Response) -> None:
         if logger.isEnabledFor(logging.DEBUG):
-            extra = {
-                "request_id": call.request_id,
-                "service": call.service_name,
-                "method": call.request.method,
-                "path": call.request.path[:500],
-                "status": response.status,
-            }
-            logger.debug("answered", extra=extra)
+            logger.debug("answered", extra={**_described(call), "status": response.status})
         call.exchange.respond(response)
 
     async def close(self, grace_s: float) -> None:
@@ -458,6 +449,15 @@ class AwsEndpoint:
 
 async def _forward_nothing(request: Request, service: str, url: str, caller: Caller) -> Response:
     raise ServiceError("NotImplementedException", f"Lambent was built without a way to reach {url}", status=501)
+
+
+def _described(call: _Call) -> dict[str, str | None]:
+    return {
+        "request_id": call.request_id,
+        "service": call.service_name,
+        "method": call.request.method,
+        "path": call.request.path[:500],
+    }
 
 
 def _closing_error() -> ServiceError:

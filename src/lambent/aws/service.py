@@ -158,3 +158,12 @@ class CompiledService:
         if declared is not None and declared.status == 500:
             return ServiceError("ServiceException", text, status=500, members={"Type": "Service"})
         return ServiceError("InternalFailure", text, status=500)
+
+    def unavailable_error(self, why: str) -> ServiceError:
+        """What AWS's clients try again by themselves, for what may be possible later: what the API declares for that,
+        or else the error that every AWS API may answer."""
+        for code, members in (("ServiceException", {"Type": "Service"}), ("ServiceUnavailableException", {})):
+            declared = self.model.error(code)
+            if declared is not None and (declared.status or 503) >= 500:
+                return ServiceError(code, why, status=503, members=members)
+        return ServiceError("ServiceUnavailable", why, status=503)

@@ -21,6 +21,7 @@ from lambent.iam.authentication import Caller
 from lambent.iam.refusals import WireFamily
 from lambent.model.errors import ResourceNotFoundException, ServiceError, TooManyRequestsException, access_denied
 from lambent.model.ids import AccountId, Region
+from lambent.store.api import StoreFullError
 
 Answer = Callable[[AwsEndpoint, Request], Awaitable[Response]]
 FUNCTIONS = "/2015-03-31/functions"
@@ -330,6 +331,28 @@ async def test_unexpected_failures_are_logged_and_not_shown(
     response = await answer(endpoint, request("POST", "/", b"Action=GetCallerIdentity", "sts", content_type=FORM))
     assert response.status == 500
     assert "<Type>Receiver</Type><Code>InternalFailure</Code>" in text(response)
+
+
+@pytest.mark.parametrize(
+    ("sent", "status", "words"),
+    [
+        (request("GET", f"{FUNCTIONS}/f", b"", "lambda"), 500, '"Type":"Service"'),
+        (request("POST", "/", b"Action=GetCallerIdentity", "sts", content_type=FORM), 503,
+         "<Type>Receiver</Type><Code>ServiceUnavailable</Code>"),
+    ],
+)  # fmt: skip
+async def test_a_full_disk_is_told_as_something_to_try_again(
+    endpoint: AwsEndpoint, handler: Recorder, answer: Answer, sent: Request, status: int, words: str,
+    caplog: pytest.LogCaptureFixture,
+) -> None:  # fmt: skip
+    handler.error = StoreFullError("/secret/place is full")
+    response = await answer(endpoint, sent)
+    assert response.status == status
+    assert words in text(response)
+    assert "the disk is full" in text(response)
+    assert "secret" not in text(response)
+    (record,) = caplog.records
+    assert record.levelno == logging.WARNING
 
 
 async def test_an_output_that_cannot_be_encoded_is_a_failure_of_ours(
