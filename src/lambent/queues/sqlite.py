@@ -71,7 +71,8 @@ class SqliteQueues:
         self._reader: sqlite3.Connection | None = None
         self._reading = asyncio.Lock()
         self._sweeping: asyncio.Task[None] | None = None
-        self._to_sweep = asyncio.Event()
+        self._to_sweep = asyncio.Event()  # at once
+        self._has_changed = asyncio.Event()  # there may be something in a while
 
     @classmethod
     async def open(cls, path: Path, clock: Clock) -> Self:
@@ -252,6 +253,8 @@ class SqliteQueues:
                 self._depths.pop(queue, None)
         for queue, due_ms in outcome.due.items():
             self._waiting.expect(queue, due_ms)
+        if not isinstance(request, Sweep):
+            self._has_changed.set()
         if isinstance(request, Claim):
             if request.queue in self._leased_at_most:
                 self._leased_at_most[request.queue] += len(outcome.result.messages)
@@ -291,23 +294,33 @@ class SqliteQueues:
         return out_of_sight, oldest[0] if oldest is not None else None
 
     async def _sweep_for_ever(self) -> None:
-        """Delete what nobody can see any more, a little at a time."""
+        """Delete what nobody can see any more, a little at a time; rest while there can be no such thing."""
         while True:
             self._to_sweep.clear()
+            self._has_changed.clear()
+            next_ms: int | None = self._now_ms()
             try:
-                while await self._do(Sweep(self._now_ms())):
+                while (swept := await self._do(Sweep(self._now_ms()))).has_more:
                     pass
+                next_ms = swept.next_ms
             except StoreClosedError:
                 return
             except (StoreFullError, StoreError) as error:
                 logger.warning("queues cannot be swept now", extra={"reason": str(error)})
-            nap = asyncio.create_task(self._clock.sleep(_SWEEP_EVERY_S))
-            woken = asyncio.create_task(self._to_sweep.wait())
-            try:
-                await asyncio.wait({nap, woken}, return_when=asyncio.FIRST_COMPLETED)
-            finally:
-                nap.cancel()
-                woken.cancel()
+            if next_ms is None:
+                await self._has_changed.wait()
+            await self._nap(0 if next_ms is None else next_ms)
+
+    async def _nap(self, until_ms: int) -> None:
+        """A while, or until then if that is later; shorter if there is something to sweep at once."""
+        seconds = max(_SWEEP_EVERY_S, until_ms / 1000 - self._clock.now())
+        nap = asyncio.create_task(self._clock.sleep(seconds))
+        woken = asyncio.create_task(self._to_sweep.wait())
+        try:
+            await asyncio.wait({nap, woken}, return_when=asyncio.FIRST_COMPLETED)
+        finally:
+            nap.cancel()
+            woken.cancel()
 
     def _now_ms(self) -> int:
         return round(self._clock.now() * 1000)  # a time in ms, given as seconds, is that time again

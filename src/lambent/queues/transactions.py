@@ -20,11 +20,11 @@ from lambent.queues.requests import Claim, Empty, Expire, Move, Outcome, Release
 from lambent.queues.schema import STEPS
 from lambent.queues.settling import Settler
 from lambent.queues.statements import Inserter, delete_messages
+from lambent.queues.sweeping import sweep
 from lambent.store.group_writer import GroupWriter
 from lambent.store.sqlite_file import open_writer
 
 _CACHE_KIB: Final = 32 * 1024
-_SWEPT_MAX: Final = 1000  # rows deleted at a time of what nobody can see any more
 
 _MESSAGE_COLUMNS: Final = ("sequence", "box", "due_ms", "sent_ms", "grp", "id", "attributes")
 _DUE: Final = "SELECT sequence, grp, moved_from FROM messages WHERE box = ? AND due_ms <= ? ORDER BY due_ms LIMIT ?"
@@ -52,7 +52,7 @@ class QueueWriter(GroupWriter[Request, Outcome]):
 
     def _load(self) -> sqlite3.Connection:
         # A backlog may be of many gigabytes: reading all of it for damage would make a restart after a crash long.
-        connection = open_writer(self._path, STEPS, check_after_crash=False)
+        connection = open_writer(self._path, STEPS, check_after_crash=False, shortens=True)
         connection.execute(f"PRAGMA cache_size = -{_CACHE_KIB}")
         self._set_up(connection)
         self._depths = self._boxes.load()
@@ -171,7 +171,7 @@ class QueueWriter(GroupWriter[Request, Outcome]):
             case Move():
                 return self._move(request)
             case Sweep():
-                return Outcome(self._sweep(request.now_ms))
+                return Outcome(sweep(self._connection, request.now_ms))
 
     def _empty(self, request: Empty) -> Outcome:
         outcome = Outcome()
@@ -229,30 +229,6 @@ class QueueWriter(GroupWriter[Request, Outcome]):
                 count += 1
         outcome.result = Moved(count, has_stopped)
         return outcome
-
-    def _sweep(self, now_ms: int) -> bool:
-        """Whether there is more to sweep."""
-        execute = self._connection.execute
-        swept = 0
-        for table in ("deduplications", "attempts"):
-            key = "queue, key" if table == "deduplications" else "box, attempt"
-            swept += execute(
-                f"DELETE FROM {table} WHERE ({key}) IN"  # noqa: S608
-                f" (SELECT {key} FROM {table} WHERE until_ms <= ? LIMIT ?)",
-                (now_ms, _SWEPT_MAX),
-            ).rowcount
-        row = execute("SELECT box FROM emptied LIMIT 1").fetchone()
-        if row is None:
-            return swept >= _SWEPT_MAX
-        messages = execute("SELECT sequence FROM messages WHERE box = ? LIMIT ?", (row[0], _SWEPT_MAX)).fetchall()
-        delete_messages(self._connection, [sequence for (sequence,) in messages])
-        groups = execute(
-            "DELETE FROM groups WHERE box = ? AND grp IN (SELECT grp FROM groups WHERE box = ? LIMIT ?)",
-            (row[0], row[0], _SWEPT_MAX),
-        ).rowcount
-        if len(messages) < _SWEPT_MAX and groups < _SWEPT_MAX:
-            execute("DELETE FROM emptied WHERE box = ?", row)
-        return True
 
 
 def _grouped(claims: Sequence[tuple[int, Claim]]) -> list[list[tuple[int, Claim]]]:

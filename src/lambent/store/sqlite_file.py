@@ -19,8 +19,13 @@ _NO_ROOM: Final = (sqlite3.SQLITE_FULL, sqlite3.SQLITE_IOERR)  # ENOSPC is repor
 _DAMAGED: Final = (sqlite3.SQLITE_CORRUPT, sqlite3.SQLITE_NOTADB)
 
 
-def open_writer(path: Path, steps: Sequence[Step] = STEPS, *, check_after_crash: bool = True) -> sqlite3.Connection:
-    """The read-write connection, its file made and migrated by `steps`. Raises StoreError, StoreFullError."""
+def open_writer(
+    path: Path, steps: Sequence[Step] = STEPS, *, check_after_crash: bool = True, shortens: bool = False
+) -> sqlite3.Connection:
+    """The read-write connection, its file made and migrated by `steps`. Raises StoreError, StoreFullError.
+
+    `shortens`: a file that is made now can be shortened by `PRAGMA incremental_vacuum`.
+    """
     try:
         _make_file(path)
     except OSError as error:
@@ -30,6 +35,8 @@ def open_writer(path: Path, steps: Sequence[Step] = STEPS, *, check_after_crash:
     connection = _connect(path)
     try:
         check_version(connection, steps)  # before anything is written
+        if shortens:
+            connection.execute("PRAGMA auto_vacuum = INCREMENTAL")  # without effect on a file that has tables
         _set_up(connection)
         if crashed and check_after_crash:
             _check(connection)

@@ -6,6 +6,7 @@ Counted in memory and collected by the metric store.
 
 from __future__ import annotations
 
+import asyncio
 from collections.abc import Callable
 from typing import Final
 
@@ -29,8 +30,11 @@ class QueueMetrics:
     def __init__(self, clock: Clock) -> None:
         self._clock = clock
         self._tallies: dict[_Key, StatisticSet] = {}
+        self.something_sent = asyncio.Event()
+        """Set when something is sent; for `upkeep` to clear and wait for."""
 
     def sent(self, queue: QueueId, size: int) -> None:
+        self.something_sent.set()
         self._count(queue, "NumberOfMessagesSent", 1)
         self._count(queue, "SentMessageSize", size)
 

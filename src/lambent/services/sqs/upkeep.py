@@ -1,4 +1,7 @@
-"""What happens to queues once a minute: messages that were kept long enough are deleted, what waits is measured."""
+"""What happens to queues once a minute: messages that were kept long enough are deleted, what waits is measured.
+
+As long as nothing is in any queue nothing happens: a message comes into one by being sent, or from another queue.
+"""
 
 from __future__ import annotations
 
@@ -23,12 +26,17 @@ async def keep_queues(directory: QueueDirectory, queues: Queues, metrics: QueueM
     """For ever."""
     measured: set[str] = set()
     while True:
+        rests = False
+        metrics.something_sent.clear()
         try:
             measured = await look_after(directory, queues, metrics, measured)
+            rests = not measured
         except StoreClosedError:
             return
         except (StoreError, StoreFullError) as error:
             logger.warning("queues cannot be looked after now", extra={"reason": str(error)})
+        if rests:
+            await metrics.something_sent.wait()
         await clock.sleep(_EVERY_S)
 
 
