@@ -34,7 +34,6 @@ from lambent.services.lambda_ import download
 from lambent.services.lambda_.operations import definition as lambda_service
 from lambent.services.logs.metric_filters import measure_for_ever
 from lambent.services.logs.operations import definition as logs_service
-from lambent.services.logs.queries import event_pointer
 from lambent.services.reports.cost import COST_PATH, CostReport
 from lambent.services.reports.endpoint import Report, Reports
 from lambent.services.reports.prometheus import METRICS_PATH, PrometheusReport
@@ -58,7 +57,7 @@ async def make_endpoint(
 ) -> AwsEndpoint:
     """The endpoint, with everything it answers. Fills `services`. `describe`: what health says."""
     config, stack = stage.config, stage.stack
-    queries = LogQueries(storage.logs, event_pointer)
+    queries = LogQueries(storage.logs)
     stack.push_async_callback(queries.close)
     metric_filters = MetricFilters(storage.logs, MetricStoreSink(storage.metrics))
     stage.run_until_stopped(measure_for_ever(storage.documents, metric_filters), "measure what metric filters ask for")

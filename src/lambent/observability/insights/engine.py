@@ -11,17 +11,19 @@ import asyncio
 import heapq
 import logging
 import uuid
-from collections.abc import AsyncIterator, Callable, Sequence
+from collections.abc import AsyncIterator, Callable, Mapping, Sequence
 from dataclasses import dataclass, field
 from enum import StrEnum
 from typing import Final
 
 from lambent.model.ids import AccountId, Region
 from lambent.observability.insights.pipeline import QueryRun
-from lambent.observability.insights.rows import SourceEvent
+from lambent.observability.insights.rows import SourceFields
 from lambent.observability.insights.worker import QueryWorker, QueryWorkerError
-from lambent.observability.logs.events import AFTER_ALL, LogGroupId, StoredEvent
-from lambent.observability.logs.reading import EventQuery
+from lambent.observability.logs.events import AFTER_ALL, LogGroupId
+from lambent.observability.logs.group import LogStream
+from lambent.observability.logs.reading import EventQuery, Show
+from lambent.observability.logs.segment import Row
 from lambent.observability.logs.store import LogGroupNotFoundError, LogStore
 
 logger = logging.getLogger(__name__)
@@ -29,6 +31,10 @@ logger = logging.getLogger(__name__)
 KEPT_MAX: Final = 200
 RUNNING_MAX: Final = 30
 """Concurrent Logs Insights queries."""
+
+_TIMESTAMP: Final = 2
+_MESSAGE: Final = 4
+"""Where a `SourceFields` has them."""
 
 _PAGE_EVENTS: Final = 2000
 _PAGE_BYTES: Final = 4 * 1024 * 1024
@@ -79,11 +85,10 @@ class LogQuery:
 
 
 class LogQueries:
-    """Every query of this server. `pointer` makes the `@ptr` of an event. Close it when the server stops."""
+    """Every query of this server. Close it when the server stops."""
 
-    def __init__(self, log_store: LogStore, pointer: Callable[[LogGroupId, StoredEvent], str]) -> None:
+    def __init__(self, log_store: LogStore) -> None:
         self._logs = log_store
-        self._pointer = pointer
         self._queries: dict[str, LogQuery] = {}
         self._tasks: dict[str, asyncio.Task[None]] = {}
 
@@ -136,7 +141,7 @@ class LogQueries:
                 if worker.done:
                     break
                 query.scanned += len(events)
-                query.scanned_bytes += sum(len(event.message) for event in events)
+                query.scanned_bytes += sum([len(event[_MESSAGE]) for event in events])
                 feeding = asyncio.create_task(worker.feed(events))  # while the next events are read
             await self._fed(query, worker, feeding)
             query.rows = await worker.finish()
@@ -171,16 +176,16 @@ class LogQueries:
             if not isinstance(error, QueryWorkerError | LogGroupNotFoundError):
                 logger.error("a log query failed", exc_info=error, extra={"query": query.text[:500]})
 
-    async def _batches(self, query: LogQuery) -> AsyncIterator[list[SourceEvent]]:
+    async def _batches(self, query: LogQuery) -> AsyncIterator[list[SourceFields]]:
         """The events of all groups, the latest first."""
         sources = [self._pages(one, query.literals) for one in query.ranges]
         if len(sources) == 1:
             async for events in sources[0]:
                 yield events
             return
-        waiting: list[list[SourceEvent]] = []
+        waiting: list[list[SourceFields]] = []
         open_sources = dict(enumerate(sources))
-        buffers: dict[int, list[SourceEvent]] = {}
+        buffers: dict[int, list[SourceFields]] = {}
         while open_sources or any(buffers.values()):
             for number, source in list(open_sources.items()):
                 if not buffers.get(number):
@@ -190,18 +195,18 @@ class LogQueries:
                     else:
                         buffers[number] = page
             # What is not older than the end of every page that others may follow can go.
-            until = max((buffers[number][-1].timestamp_ms for number in open_sources), default=-1)
+            until = max((buffers[number][-1][_TIMESTAMP] for number in open_sources), default=-1)
             waiting = []
             for number, buffer in buffers.items():
                 ready = _ready(buffer, until)
                 waiting.append(buffer[:ready])
                 buffers[number] = buffer[ready:]
-            merged = list(heapq.merge(*waiting, key=lambda event: -event.timestamp_ms))
+            merged = list(heapq.merge(*waiting, key=lambda event: -event[_TIMESTAMP]))
             for at in range(0, len(merged), _PAGE_EVENTS):
                 yield merged[at : at + _PAGE_EVENTS]
 
-    async def _pages(self, one: LogRange, literals: tuple[bytes, ...]) -> AsyncIterator[list[SourceEvent]]:
-        log = f"{one.group.account}:{one.group.name}"
+    async def _pages(self, one: LogRange, literals: tuple[bytes, ...]) -> AsyncIterator[list[SourceFields]]:
+        show = _of_log(f"{one.group.account}:{one.group.name}")
         before = AFTER_ALL
         while True:
             wanted = EventQuery(
@@ -214,30 +219,31 @@ class LogQueries:
                 required=literals,
                 matches=_contains(literals),
             )
-            page = await self._logs.events(one.group, wanted)
-            if page.events:
-                yield [
-                    SourceEvent(
-                        log,
-                        event.stream,
-                        event.key.timestamp_ms,
-                        event.ingestion_ms,
-                        event.message,
-                        self._pointer(one.group, event),
-                    )
-                    for event in page.events
-                ]
-            if page.resume is None:
+            events, resume = await self._logs.events_as(one.group, wanted, show)
+            if events:
+                yield events
+            if resume is None:
                 return
-            before = page.resume
+            before = resume
 
 
-def _ready(buffer: Sequence[SourceEvent], until: int) -> int:
+def _of_log(log: str) -> Show[SourceFields]:
+    def show(streams: Mapping[int, LogStream], rows: Sequence[Row]) -> list[SourceFields]:
+        return [
+            (log, streams[ordinal].name, timestamp_ms, ingestion_ms, text.decode("utf-8", "replace"), sequence)
+            for timestamp_ms, sequence, ordinal, text, ingestion_ms in rows
+            if ordinal in streams
+        ]
+
+    return show
+
+
+def _ready(buffer: Sequence[SourceFields], until: int) -> int:
     """How many of the first events are not before a time."""
     low, high = 0, len(buffer)
     while low < high:
         middle = (low + high) // 2
-        if buffer[middle].timestamp_ms >= until:
+        if buffer[middle][_TIMESTAMP] >= until:
             low = middle + 1
         else:
             high = middle

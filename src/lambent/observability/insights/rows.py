@@ -42,14 +42,19 @@ class Timestamp(int):
 
 
 class SourceEvent(NamedTuple):
-    """A log event. `log` is `account:group`, `pointer` finds it again; times are epoch ms."""
+    """A log event. `log` is `account:group`; times are epoch ms, the second being that of ingestion. Log, time and
+    `sequence` are what finds it again."""
 
     log: str
     stream: str
     timestamp_ms: int
     ingestion_ms: int
     message: str
-    pointer: str = ""
+    sequence: int
+
+
+SourceFields = tuple[str, str, int, int, str, int]
+"""A `SourceEvent` on its way to the process of a query: a tuple without names takes a third of the time to make."""
 
 
 class Row:
@@ -82,7 +87,7 @@ class Row:
             case "@log":
                 return event.log
             case "@ptr":
-                return event.pointer or None
+                return f"{event.log.partition(':')[2]}/{event.timestamp_ms}/{event.sequence}"
         if name.startswith("@") and not name.startswith("@@"):
             if self._lambda is None:
                 self._lambda = lambda_fields(event.message)

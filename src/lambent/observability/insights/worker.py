@@ -14,13 +14,12 @@ import os
 import resource
 import struct
 import sys
-from collections.abc import Sequence
 from typing import Any, BinaryIO, Final
 
 import orjson
 
 from lambent.observability.insights.pipeline import QueryRun, QueryTooLargeError
-from lambent.observability.insights.rows import SourceEvent
+from lambent.observability.insights.rows import SourceEvent, SourceFields
 
 MEMORY_MAX_BYTES: Final = 1024 * 1024 * 1024
 BATCH_TIMEOUT_S: Final = 120.0
@@ -51,9 +50,9 @@ class QueryWorker:
         worker._send(orjson.dumps([text, limit]))
         return worker
 
-    async def feed(self, events: Sequence[SourceEvent]) -> None:
+    async def feed(self, events: list[SourceFields]) -> None:
         """Let it take in a batch. Raises QueryWorkerError, TimeoutError."""
-        answer = await self._ask(orjson.dumps(list(map(tuple, events))))
+        answer = await self._ask(orjson.dumps(events))
         self.done, self.matched = answer["done"], answer["matched"]
 
     async def finish(self) -> list[list[tuple[str, str]]]:

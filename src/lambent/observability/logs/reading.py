@@ -10,14 +10,15 @@ import asyncio
 import logging
 import os
 from bisect import bisect_left
-from collections.abc import Callable, Collection
+from collections.abc import Callable, Collection, Mapping, Sequence
 from dataclasses import dataclass
 from pathlib import Path
+from typing import TypeVar
 
 from lambent.observability.logs import segment
 from lambent.observability.logs.blocks import EVENT_COST_BYTES, NEVER_MS, Block
 from lambent.observability.logs.events import AFTER_ALL, BEFORE_ALL, EventKey, StoredEvent
-from lambent.observability.logs.group import LogGroup
+from lambent.observability.logs.group import LogGroup, LogStream
 from lambent.observability.logs.segment import Row
 
 logger = logging.getLogger(__name__)
@@ -59,8 +60,22 @@ class _Candidate:
     bound: EventKey  # no event of it comes before (descending: after) this
 
 
+Shown = TypeVar("Shown")
+
+Show = Callable[[Mapping[int, LogStream], Sequence[Row]], list[Shown]]
+"""Makes what the reader wants of rows of a group, whose streams are given by ordinal; rows of streams that are gone are
+to be left out."""
+
+
 async def read_page(group: LogGroup, query: EventQuery, scan_bytes: int) -> EventPage:
     """Read one page. Stops early, with `resume`, after `scan_bytes` of blocks."""
+    return EventPage(*await read(group, query, scan_bytes, _stored))
+
+
+async def read(
+    group: LogGroup, query: EventQuery, scan_bytes: int, show: Show[Shown]
+) -> tuple[list[Shown], EventKey | None]:
+    """As `read_page`, for events as `show` makes them: the page's events, and where to go on."""
     wanted = _wanted(group, query)
     low = max(query.after, EventKey(query.start_ms, -1))
     high = min(query.before, EventKey(query.end_ms, -1))
@@ -68,7 +83,7 @@ async def read_page(group: LogGroup, query: EventQuery, scan_bytes: int) -> Even
     decode = _Decoder(query, wanted, low, high)
     loop = asyncio.get_running_loop()
     pending: list[Row] = []
-    taken: list[StoredEvent] = []
+    taken: list[Shown] = []
     room = _Room(query.limit, query.max_bytes)
     last: EventKey | None = None
     scanned = 0
@@ -81,16 +96,16 @@ async def read_page(group: LogGroup, query: EventQuery, scan_bytes: int) -> Even
         frontier = candidates[index + 1].bound if index + 1 < len(candidates) else None
         ready = _ready(pending, frontier, descending=query.descending)
         fits = room.take(pending, ready)
-        taken += _stored(group, pending[:fits])  # block by block, so that no long step keeps the loop from others
+        taken += show(group.by_ordinal, pending[:fits])  # block by block: no long step keeps the loop from others
         last = EventKey(*pending[fits - 1][:2]) if fits else last
         del pending[:fits]
         if fits < ready or (room.full and (pending or frontier)):
-            return EventPage(taken, last)
+            return taken, last
         if frontier and scanned >= scan_bytes:
             resume = _beside(frontier, descending=query.descending)
             if query.after < resume < query.before:  # otherwise the next page would be this one again
-                return EventPage(taken, resume)
-    return EventPage(taken, None)
+                return taken, resume
+    return taken, None
 
 
 class _Room:
@@ -186,14 +201,13 @@ def _beside(frontier: EventKey, *, descending: bool) -> EventKey:
     return EventKey(frontier.timestamp_ms, frontier.sequence + (1 if descending else -1))
 
 
-def _stored(group: LogGroup, rows: list[Row]) -> list[StoredEvent]:
-    names = group.by_ordinal
+def _stored(streams: Mapping[int, LogStream], rows: Sequence[Row]) -> list[StoredEvent]:
     return [
         StoredEvent(
-            EventKey(timestamp_ms, sequence), names[ordinal].name, text.decode("utf-8", "replace"), ingestion_ms
+            EventKey(timestamp_ms, sequence), streams[ordinal].name, text.decode("utf-8", "replace"), ingestion_ms
         )
         for timestamp_ms, sequence, ordinal, text, ingestion_ms in rows
-        if ordinal in names
+        if ordinal in streams
     ]
 
 

@@ -17,9 +17,9 @@ from lambent.model.clock import Clock
 from lambent.model.ids import AccountId, Region
 from lambent.model.limits import LOG_EVENT_MAX_BYTES
 from lambent.observability.logs import group as groups_on_disk
-from lambent.observability.logs.events import LogEvent, LogGroupId, LogStreamId
+from lambent.observability.logs.events import EventKey, LogEvent, LogGroupId, LogStreamId
 from lambent.observability.logs.group import STAGING, LogGroup, LogStoreSettings, LogStream
-from lambent.observability.logs.reading import EventPage, EventQuery, read_page
+from lambent.observability.logs.reading import EventPage, EventQuery, Show, Shown, read, read_page
 
 logger = logging.getLogger(__name__)
 
@@ -182,6 +182,16 @@ class LogStore:
         """A page of events, ordered by time. Raises LogGroupNotFoundError, also when it is deleted meanwhile."""
         found = self.group(group)
         page = await read_page(found, query, self._settings.scan_bytes)
+        if found.deleted:
+            raise LogGroupNotFoundError(group.name)
+        return page
+
+    async def events_as(
+        self, group: LogGroupId, query: EventQuery, show: Show[Shown]
+    ) -> tuple[list[Shown], EventKey | None]:
+        """As `events`, made by `show` straight from what is on disk: for readers of millions."""
+        found = self.group(group)
+        page = await read(found, query, self._settings.scan_bytes, show)
         if found.deleted:
             raise LogGroupNotFoundError(group.name)
         return page

@@ -14,7 +14,7 @@ from lambent.observability.insights import functions
 from lambent.observability.insights.engine import LogQueries, LogQuery, LogRange, QueryStatus, TooManyQueriesError
 from lambent.observability.insights.language import MalformedQueryError
 from lambent.observability.insights.rows import Row, SourceEvent
-from lambent.observability.logs.events import EventKey, LogGroupId, StoredEvent
+from lambent.observability.logs.events import EventKey, LogGroupId
 from lambent.observability.logs.reading import EventQuery
 from lambent.observability.logs.store import LogGroupNotFoundError, LogStore
 from lambent.services.logs.errors import group_not_found, invalid_parameter
@@ -52,11 +52,6 @@ SAVED_QUERIES: Final = {
 | sort @timestamp desc
 | limit 20""",
 }
-
-
-def event_pointer(group: LogGroupId, event: StoredEvent) -> str:
-    """The `@ptr` of an event."""
-    return f"{group.name}/{event.key.timestamp_ms}/{event.key.sequence}"
 
 
 class LogInsights:
@@ -153,7 +148,7 @@ class LogInsights:
             raise ServiceError("ResourceNotFoundException", "The specified log record does not exist.")
         [event] = page.events
         log = f"{ctx.account}:{name}"
-        row = Row(SourceEvent(log, event.stream, timestamp_ms, event.ingestion_ms, event.message))
+        row = Row(SourceEvent(log, event.stream, timestamp_ms, event.ingestion_ms, event.message, sequence))
         fields = row.discovered() | {"@timestamp": timestamp_ms, "@ingestionTime": event.ingestion_ms}
         return {"logRecord": {name: functions.text(value) for name, value in fields.items() if value is not None}}
 
@@ -203,6 +198,7 @@ class LogInsights:
 
 
 def _parse_pointer(pointer: str) -> tuple[str, int, int]:
+    """Log group, time and sequence of a `@ptr` (`insights.rows`)."""
     match = _POINTER.fullmatch(pointer)
     if match is None:
         raise invalid_parameter("The specified logRecordPointer is invalid.")

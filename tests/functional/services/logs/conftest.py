@@ -22,7 +22,6 @@ from lambent.observability.insights.engine import LogQueries
 from lambent.observability.logs.group import LogStoreSettings
 from lambent.observability.logs.store import LogStore
 from lambent.services.logs.operations import definition
-from lambent.services.logs.queries import event_pointer
 from lambent.services.logs.retention import apply_retention
 from lambent.store.sqlite import SqliteStore
 from lambent.testing.clock import OffsetClock
@@ -80,7 +79,7 @@ class LogsServer:
         self._store = await SqliteStore.open(self.data / "lambent.db")
         self.log_store = LogStore(self.data / "logs", self.clock, self._settings)
         await self.log_store.start()
-        queries = LogQueries(self.log_store, event_pointer)
+        queries = LogQueries(self.log_store)
         who = AcceptAnyKey(SessionIssuer(b"s" * 32), ACCOUNT, REGION)
         endpoint = AwsEndpoint([definition(self.log_store, self._store, queries)], who, region=REGION, account=ACCOUNT)
         server = HttpServer(endpoint.handle, endpoint.policy)

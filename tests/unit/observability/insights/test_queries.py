@@ -21,7 +21,7 @@ IDS = [f"0000000{number}-e9f4-11e8-9739-2dfe598c3fcd" for number in range(4)]
 def events_of(*messages: str, step_ms: int = 1000) -> list[SourceEvent]:
     """One event a second; the latest first, as they are fed."""
     made = [
-        SourceEvent("0:g", f"s{number % 2}", number * step_ms, number * step_ms, message, f"p{number}")
+        SourceEvent("0:g", f"s{number % 2}", number * step_ms, number * step_ms, message, number)
         for number, message in enumerate(messages)
     ]
     return made[::-1]
@@ -155,7 +155,7 @@ def test_everyday_queries(query: str, expected: list[dict[str, str]]) -> None:
 )
 def test_expressions(expression: str, shown: str | None) -> None:
     document = {"a": 5, "b": "2.5", "text": "  xyZfooxyZ ", "with space": 7, "o": {"list": [1, 8]}}
-    event = SourceEvent("0:g", "s", 3_661_001, 0, json.dumps(document))
+    event = SourceEvent("0:g", "s", 3_661_001, 0, json.dumps(document), 0)
     [row] = run(f"fields {expression} as x | display x", [event])
     assert row.get("x") == shown
 
@@ -183,7 +183,7 @@ def test_only_events_have_pointers() -> None:
     execution = QueryRun("fields @message | limit 1")
     execution.feed(events_of("a", "b"))
     assert execution.done
-    assert execution.results() == [[("@message", "b"), ("@ptr", "p1")]]
+    assert execution.results() == [[("@message", "b"), ("@ptr", "g/1000/1")]]
 
 
 @pytest.mark.parametrize(

@@ -14,7 +14,7 @@ REPORT = (
 
 
 def row(message: str) -> Row:
-    return Row(SourceEvent("000000000000:/aws/lambda/f", "stream", 1_556_625_600_123, 1_556_625_600_200, message, "p"))
+    return Row(SourceEvent("000000000000:/aws/lambda/f", "stream", 1_556_625_600_123, 1_556_625_600_200, message, 77))
 
 
 @pytest.mark.parametrize(
@@ -25,7 +25,7 @@ def row(message: str) -> Row:
         ("x", "@ingestionTime", 1_556_625_600_200),
         ("x", "@logStream", "stream"),
         ("x", "@log", "000000000000:/aws/lambda/f"),
-        ("x", "@ptr", "p"),
+        ("x", "@ptr", "/aws/lambda/f/1556625600123/77"),
         ("x", "@type", None),
         ("x", "@requestId", None),
         (f"START RequestId: {ID} Version: $LATEST\n", "@type", "START"),
