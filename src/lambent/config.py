@@ -231,6 +231,13 @@ OPTIONS: Final = (
         "NAME=N",
     ),
     Option("log-limit", "1024", "MB that a function may print in an hour (0: no limit)", _whole(0, 1_000_000), "MB"),
+    Option(
+        "metric-limit",
+        "1024",
+        "MB on disk that metrics may take; beyond them custom metrics are not kept (0: no limit)",
+        _whole(0, 1_000_000),
+        "MB",
+    ),
     Option("idle-timeout", "600", "end an environment idle for so many seconds", _number(1, 86_400), "SECONDS"),
     Option(
         "spare-environments",
@@ -269,6 +276,7 @@ class Config:
     network_allow: tuple[str, ...] = ()
     network_functions: Mapping[str, str] = field(default_factory=dict)
     log_limit: int = 1024
+    metric_limit: int = 1024
     idle_timeout: float = 600.0
     spare_environments: int = 16
     shutdown_grace: float = 10.0

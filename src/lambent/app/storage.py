@@ -5,6 +5,7 @@ from __future__ import annotations
 from dataclasses import dataclass
 
 from lambent.app.stage import Stage
+from lambent.model.limits import MIB
 from lambent.observability.logs.store import LogStore
 from lambent.observability.metrics.store import MetricStore
 from lambent.packaging.code_store import CodeStore
@@ -37,7 +38,7 @@ async def open_storage(stage: Stage) -> Storage:
     await logs.start()
     stack.push_async_callback(logs.close)
     stage.run_until_stopped(keep_retention(logs, documents, stage.clock), "keep log retention")
-    metrics = MetricStore(data.metrics, stage.clock)
+    metrics = MetricStore(data.metrics, stage.clock, custom_below_bytes=stage.config.metric_limit * MIB)
     await metrics.start()
     stack.push_async_callback(metrics.close)
     code = CodeStore(data.code, unzipped_max_bytes=stage.config.limits.unzipped_max_bytes)

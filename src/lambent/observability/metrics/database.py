@@ -82,6 +82,13 @@ class MetricDatabase:
     def close(self) -> None:
         self._db.close()
 
+    def used_bytes(self) -> int:
+        """What the file has in use; it may be longer."""
+        pages, free, size = (
+            self._db.execute(f"PRAGMA {name}").fetchone()[0] for name in ("page_count", "freelist_count", "page_size")
+        )
+        return int((pages - free) * size)
+
     def write(self, points: Mapping[PointKey, StatisticSet], usage: Mapping[UsageKey, Usage]) -> None:
         """Add these to what is there: all of it, or nothing."""
         self._db.execute("BEGIN IMMEDIATE")

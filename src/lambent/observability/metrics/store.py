@@ -33,6 +33,9 @@ FLUSH_INTERVAL_S: Final = 60.0
 EXPIRE_INTERVAL_S: Final = 3600.0
 BUFFER_MAX: Final = 50_000  # points in memory before they are written ahead of time
 DROP_MAX: Final = 200_000  # points in memory, when the file cannot be written, before new ones are dropped
+OWN_NAMESPACES: Final = "AWS/"
+"""What the names of namespaces begin with that are not custom; nobody but AWS may put metrics there."""
+
 T = TypeVar("T")
 
 
@@ -52,10 +55,17 @@ class Source(Protocol):
 
 
 class MetricStore:
-    """All metrics of this host. `await start()` before, `await close()` after everything else."""
+    """All metrics of this host. `await start()` before, `await close()` after everything else.
 
-    def __init__(self, path: Path, clock: Clock) -> None:
+    Custom metrics are kept while the file takes less than `custom_below_bytes` (0: always); AWS's own namespaces,
+    which have few, in any case.
+    """
+
+    def __init__(self, path: Path, clock: Clock, *, custom_below_bytes: int = 0) -> None:
         self.dropped_points = 0
+        self.takes_custom = True
+        """Whether custom metrics are kept at present."""
+        self._custom_below_bytes = custom_below_bytes
         self._path = path
         self._clock = clock
         self._points: dict[PointKey, StatisticSet] = {}
@@ -72,6 +82,7 @@ class MetricStore:
     async def start(self) -> None:
         """Open the file. Raises MetricStoreError."""
         self._database = await self._in_thread(lambda: MetricDatabase(self._path))
+        await self._in_thread(self._look_for_room)
         self._upkeep = asyncio.create_task(self._keep(), name="metrics upkeep")
 
     async def close(self) -> None:
@@ -167,8 +178,26 @@ class MetricStore:
                 dropped = self._unwritten.pop(0)[0]
                 self.dropped_points += len(dropped)
                 continue
-            self._database.write(*self._unwritten[0])
+            points, usage = self._unwritten[0]
+            self._database.write(points if self._look_for_room() else self._without_custom(points), usage)
             del self._unwritten[0]
+
+    def _look_for_room(self) -> bool:
+        """In the thread: whether custom metrics are kept."""
+        limit = self._custom_below_bytes
+        takes_custom = not limit or self._database.used_bytes() < limit
+        if takes_custom != self.takes_custom:
+            self.takes_custom = takes_custom
+            if takes_custom:
+                logger.warning("custom metrics are kept again")
+            else:
+                logger.warning("metrics take %d bytes on disk (--metric-limit): custom ones are not kept", limit)
+        return takes_custom
+
+    def _without_custom(self, points: dict[PointKey, StatisticSet]) -> dict[PointKey, StatisticSet]:
+        kept = {key: values for key, values in points.items() if key[0].namespace.startswith(OWN_NAMESPACES)}
+        self.dropped_points += len(points) - len(kept)
+        return kept
 
     async def _keep(self) -> None:
         """Flush every minute and expire every hour. What fails is tried again the next time."""
@@ -188,6 +217,7 @@ class MetricStore:
 
     def _expire(self) -> None:
         self._database.expire(int(self._expired_at))
+        self._look_for_room()
 
     async def _next_turn(self) -> None:
         """In a minute of real time, whatever the clock does: how much a crash may lose is no policy."""

@@ -31,6 +31,11 @@ def invalid_token() -> ServiceError:
     return ServiceError("InvalidNextToken", "The next token specified is invalid.")
 
 
+def no_room() -> ServiceError:
+    """400 `LimitExceeded`: metrics take as much of the disk as they may."""
+    return ServiceError("LimitExceededFault", "Metrics take as much of the disk as they may (lambent: --metric-limit).")
+
+
 def unavailable(error: MetricStoreError) -> ServiceError:
     """500 `InternalServiceError`: the store's file cannot be read or written."""
     return ServiceError("InternalServiceFault", f"The metric store does not answer: {error}", status=500)

@@ -10,12 +10,13 @@ from lambent.aws.context import Params, RequestContext
 from lambent.observability.metrics.database import DAY_S, HOUR_S, Listed
 from lambent.observability.metrics.identity import NO_UNIT, MetricId, dimensions_from
 from lambent.observability.metrics.statistics import StatisticSet
-from lambent.observability.metrics.store import MetricStore, MetricStoreError
+from lambent.observability.metrics.store import OWN_NAMESPACES, MetricStore, MetricStoreError
 from lambent.services.cloudwatch.errors import (
     invalid_combination,
     invalid_token,
     invalid_value,
     missing,
+    no_room,
     unavailable,
 )
 
@@ -40,7 +41,7 @@ class Metrics:
         """https://docs.aws.amazon.com/AmazonCloudWatch/latest/APIReference/API_PutMetricData.html: all of the data, or
         an error and none of it. They are on disk within a minute."""
         namespace = params["Namespace"]
-        if namespace.startswith("AWS/"):
+        if namespace.startswith(OWN_NAMESPACES):
             raise invalid_value("The value AWS/ for parameter Namespace is invalid.")
         data = [*(params.get("MetricData") or ())]
         for group in params.get("EntityMetricData") or ():
@@ -49,6 +50,8 @@ class Metrics:
             raise missing("The parameter MetricData is required.")
         if len(data) > _DATA_MAX:
             raise invalid_value(f"The collection MetricData must not have a size greater than {_DATA_MAX}.")
+        if not self._store.takes_custom:
+            raise no_room()
         now_s = self._store.now()
         read = [(datum, _read(datum, f"MetricData.member.{i}", now_s)) for i, datum in enumerate(data, 1)]
         for datum, values in read:

@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import asyncio
+import contextlib
 import threading
 from collections.abc import Callable, Iterator
 from dataclasses import dataclass, field
@@ -36,11 +37,12 @@ class CloudWatchServer:
     ready: threading.Event = field(default_factory=threading.Event)
     stop: asyncio.Event = field(default_factory=asyncio.Event)
     loop: asyncio.AbstractEventLoop | None = None
+    custom_below_bytes: int = 0
     clients: dict[tuple[str, str], Any] = field(default_factory=dict)
 
     async def serve(self) -> None:
         self.loop = asyncio.get_running_loop()
-        store = MetricStore(self.data / "metrics.db", SystemClock())
+        store = MetricStore(self.data / "metrics.db", SystemClock(), custom_below_bytes=self.custom_below_bytes)
         await store.start()
         region, account = Region("us-east-1"), AccountId("000000000000")
         policy = AcceptAnyKey(SessionIssuer(b"s" * 32), account, region)
@@ -81,9 +83,8 @@ class CloudWatchServer:
         return client
 
 
-@pytest.fixture(scope="module")
-def cloudwatch_server(tmp_path_factory: pytest.TempPathFactory) -> Iterator[CloudWatchServer]:
-    server = CloudWatchServer(tmp_path_factory.mktemp("data"))
+@contextlib.contextmanager
+def running(server: CloudWatchServer) -> Iterator[CloudWatchServer]:
     thread = threading.Thread(target=lambda: asyncio.run(server.serve()), daemon=True)
     thread.start()
     assert server.ready.wait(20)
@@ -94,6 +95,12 @@ def cloudwatch_server(tmp_path_factory: pytest.TempPathFactory) -> Iterator[Clou
     server.loop.call_soon_threadsafe(server.stop.set)
     thread.join(20)
     assert not thread.is_alive()
+
+
+@pytest.fixture(scope="module")
+def cloudwatch_server(tmp_path_factory: pytest.TempPathFactory) -> Iterator[CloudWatchServer]:
+    with running(CloudWatchServer(tmp_path_factory.mktemp("data"))) as server:
+        yield server
 
 
 @pytest.fixture(params=PROTOCOLS)

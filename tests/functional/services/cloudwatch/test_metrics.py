@@ -7,10 +7,12 @@ import time
 import uuid
 from collections.abc import Callable
 from datetime import UTC, datetime, timedelta
+from pathlib import Path
 from typing import Any
 
 import pytest
 from botocore.exceptions import ClientError
+from tests.functional.services.cloudwatch.conftest import PROTOCOLS, CloudWatchServer, running
 
 NOW = datetime.now(UTC).replace(second=0, microsecond=0) - timedelta(minutes=30)
 
@@ -307,3 +309,13 @@ def test_tokens_of_others_are_refused(cloudwatch: Any, namespace: str) -> None:
 def test_what_is_not_offered_says_so(cloudwatch: Any) -> None:
     with pytest.raises(ClientError, match="Lambent does not offer cloudwatch:DescribeAlarms yet"):
         cloudwatch.describe_alarms()
+
+
+@pytest.mark.parametrize("protocol", PROTOCOLS)
+def test_a_disk_that_metrics_may_take_no_more_of_is_told(tmp_path: Path, protocol: str) -> None:
+    with running(CloudWatchServer(tmp_path, custom_below_bytes=1)) as server:
+        cloudwatch = server.client(protocol)
+        with pytest.raises(ClientError, match="--metric-limit") as refused:
+            cloudwatch.put_metric_data(Namespace="shop", MetricData=[{"MetricName": "A", "Value": 1}])
+        assert refused.value.response["Error"]["Code"] == "LimitExceeded"
+        assert cloudwatch.list_metrics()["Metrics"] == []

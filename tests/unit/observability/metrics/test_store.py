@@ -199,3 +199,43 @@ async def test_a_year_of_an_active_metric_stays_small(tmp_path: Path) -> None:
     per_point = (tmp_path / "metrics.db").stat().st_size / (60 * (60 + 12 + 1))
     points_in_a_year = 15 * 1440 + 63 * 288 + 365 * 24
     assert per_point * points_in_a_year < 10_000_000, per_point * points_in_a_year
+
+
+def takes_custom(store: MetricStore) -> bool:
+    return store.takes_custom
+
+
+async def test_custom_metrics_are_kept_while_there_is_room_for_them(
+    tmp_path: Path, clock: ManualClock, caplog: pytest.LogCaptureFixture
+) -> None:
+    own = MetricId("000000000000", "us-east-1", "AWS/Lambda", "Invocations", ())
+
+    async def count(store: MetricStore, metric: MetricId) -> int:
+        return len(await store.points(metric, 60, START, START + 100_000))
+
+    store = MetricStore(tmp_path / "metrics.db", clock, custom_below_bytes=150_000)
+    await store.start()
+    kept = minute = 0
+    while takes_custom(store):
+        minute += 60
+        store.put(METRIC, "Count", START + minute, _one(minute))
+        store.put(own, "Count", START + minute, _one(minute))
+        kept = await count(store, METRIC)
+        assert minute < 100_000
+    assert (await count(store, METRIC), await count(store, own)) == (kept, minute / 60)
+    assert store.dropped_points == minute / 60 - kept == 1
+    await store.close()
+    store = MetricStore(tmp_path / "metrics.db", clock, custom_below_bytes=150_000)
+    await store.start()
+    assert not takes_custom(store)
+    assert len([record for record in caplog.records if "--metric-limit" in record.getMessage()]) == 2  # once each
+
+    clock.advance(500 * 86_400)  # everything there is gets too old
+    store.put(own, "Count", clock.now(), _one(1))
+    async with asyncio.timeout(20):
+        while not takes_custom(store):
+            store._full.set()  # the next turn of its upkeep, at once
+            await asyncio.sleep(0.01)
+    store.put(METRIC, "Count", clock.now(), _one(1))
+    assert len(await store.points(METRIC, 3600, int(clock.now()) // 3600 * 3600, int(clock.now()) + 3600)) == 1
+    await store.close()
