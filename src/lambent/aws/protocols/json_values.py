@@ -40,13 +40,18 @@ def _mismatch(value: object, wanted: str) -> ServiceError:
         return serialization_error("Start of list found where not expected")
     if isinstance(value, dict):
         return serialization_error("Start of structure or map found where not expected.")
-    token = "STRING" if isinstance(value, str) else str(value).upper() if isinstance(value, bool) else "NUMBER"
+    token = (
+        "STRING" if isinstance(value, str | memoryview) else str(value).upper() if isinstance(value, bool) else "NUMBER"
+    )
     return serialization_error(f"{token}_VALUE can not be converted to {wanted}")
 
 
 def _decode_string(value: Any) -> str:
     if type(value) is str:
         return value
+    if type(value) is memoryview:  # one that was cut out (`large_blobs`)
+        text: str = parse_json(b'"' + value.tobytes() + b'"')
+        return text
     raise _mismatch(value, "a String")
 
 
@@ -89,18 +94,20 @@ def _decode_float(value: Any) -> float:
 _BASE64_STEP = 256 * 1024
 """Characters decoded at a time (1 ms): decoding keeps Python's lock, and other threads have an event loop to run."""
 
+_PADDING = ("=", ord("="))
+
 _PAUSE_S = 50e-6  # long enough for a thread that waits for the lock to get it
 
 
-def decode_base64(text: str) -> bytes:
-    """Strict base64. Raises SerializationException."""
+def decode_base64(text: str | memoryview) -> bytes:
+    """Strict base64, of text or of its bytes. Raises SerializationException."""
     parts = []
     try:
         for start in range(0, len(text), _BASE64_STEP):
             if start:
                 time.sleep(_PAUSE_S)
             part = text[start : start + _BASE64_STEP]
-            if part.endswith("=") and start + _BASE64_STEP < len(text):
+            if part[-1] in _PADDING and start + _BASE64_STEP < len(text):
                 raise ValueError("padding before the end")
             parts.append(binascii.a2b_base64(part, strict_mode=True))
     except (binascii.Error, ValueError) as error:
@@ -109,7 +116,7 @@ def decode_base64(text: str) -> bytes:
 
 
 def _decode_blob(value: Any) -> bytes:
-    if type(value) is not str:
+    if type(value) is not str and type(value) is not memoryview:
         raise _mismatch(value, "a Blob")
     return decode_base64(value)
 

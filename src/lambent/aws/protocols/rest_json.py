@@ -15,6 +15,7 @@ from lambent.aws.models import OperationModel, ServiceModel, Shape
 from lambent.aws.protocols.api import Target
 from lambent.aws.protocols.errors import render_error
 from lambent.aws.protocols.json_values import Convert, Decoders, Encoders, parse_json, serialization_error
+from lambent.aws.protocols.large_blobs import CutBody, has_blob
 from lambent.aws.protocols.rest_bindings import InputBindings, OutputBindings, header_text
 from lambent.aws.routing import RouteTable
 from lambent.http.messages import Request, RequestHead, Response
@@ -22,6 +23,8 @@ from lambent.model.errors import ServiceError
 from lambent.model.ids import RequestId
 
 JSON = ("Content-Type", "application/json")
+_CUT_MIN_BYTES = 1024 * 1024
+
 EVENT_STREAM = ("Content-Type", "application/vnd.amazon.eventstream")
 
 
@@ -32,6 +35,7 @@ class _Input:
         self._bindings = InputBindings(shape, uri)
         self._payload: str | None = shape.traits.get("payload")
         self._is_text = False
+        self._has_blob = has_blob(shape)
         self._body: Convert | None = None
         self.bound_headers: tuple[str, ...] | None = None
         self.payload: str | None = None
@@ -53,12 +57,18 @@ class _Input:
                 if self._payload is not None:
                     params[self._payload] = _text(body) if self._is_text else body
             elif self._payload is None:
-                params = self._body(parse_json(body))
+                params = self._body(self._parse(body))
             else:
-                params[self._payload] = self._body(parse_json(body))
+                params[self._payload] = self._body(self._parse(body))
         head = request.head
         self._bindings.read(params, target.inputs, head.query, head.headers)
         return params
+
+    def _parse(self, body: bytes) -> Any:
+        if self._has_blob and len(body) > _CUT_MIN_BYTES:
+            cut = CutBody(body)
+            return cut.whole(parse_json(cut.rest))
+        return parse_json(body)
 
 
 def _is_constrained(shape: Shape, payload: str | None) -> bool:
