@@ -106,12 +106,14 @@ class Extreme:
     def __init__(self, *, greatest: bool) -> None:
         self._greatest = greatest
         self._best: Value = None
+        self._place: tuple[int, float, str] | None = None
 
     def add(self, value: Value, at_ms: int) -> None:
         if value is None:
             return
-        if self._best is None or (order(value) > order(self._best)) is self._greatest:
-            self._best = value
+        place = order(value)
+        if self._place is None or (place > self._place) is self._greatest:
+            self._best, self._place = value, place
 
     def result(self) -> Value:
         found = number(self._best)

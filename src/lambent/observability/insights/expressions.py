@@ -259,11 +259,23 @@ def _either(left: Expression, right: Expression) -> Expression:
     return Expression(lambda row: functions.truth(a(row)) or functions.truth(b(row)), "")
 
 
+def _is_text(evaluate: Evaluate, wanted: str) -> Evaluate:
+    """Whether something is a text that is no number. (What is not there is not the empty text either.)"""
+    if not wanted:
+        return lambda row: evaluate(row) == ""
+    return lambda row: functions.text(evaluate(row)) == wanted
+
+
 def _comparison(operator: str, left: Expression, right: Expression) -> Expression:
     a, b = left.evaluate, right.evaluate
     literals: tuple[str, ...] = ()
     if operator == "=" and left.field == "@type" and isinstance(right.constant, str):
         literals = (right.constant,)  # a line that is of type REPORT says so
+    if operator == "=" and isinstance(right.constant, str) and functions.number(right.constant) is None:
+        wanted = right.constant
+        return Expression(
+            lambda row: functions.text(a(row)) == wanted if wanted else a(row) == "", "", literals=literals
+        )
     return Expression(lambda row: functions.compare(operator, a(row), b(row)), "", literals=literals)
 
 

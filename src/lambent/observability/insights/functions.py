@@ -30,11 +30,13 @@ PERIODS_MS: Final = {
 
 def number(value: Value) -> float | int | None:
     """A value as a number, if it is one."""
+    if value is None or isinstance(value, Timestamp):  # what is asked about most comes first
+        return value
     if isinstance(value, bool):
         return int(value)
     if isinstance(value, int | float):
         return value if math.isfinite(value) else None
-    if isinstance(value, str) and len(value) < 400 and _NUMBER.match(value):
+    if len(value) < 400 and _NUMBER.match(value):
         parsed = float(value)
         return parsed if math.isfinite(parsed) else None
     return None

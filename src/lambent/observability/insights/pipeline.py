@@ -255,8 +255,10 @@ class _StatsStage:
 
     def feed(self, rows: list[Row]) -> list[Row]:
         command, groups = self._command, self._groups
+        columns = [column.evaluate for column in command.by]
+        arguments = [each.argument for each in command.aggregations]
         for row in rows:
-            by = [column.evaluate(row) for column in command.by]
+            by = [evaluate(row) for evaluate in columns]
             key = tuple([value if isinstance(value, _OWN_KEYS) else functions.text(value) for value in by])
             group = groups.get(key)
             if group is None:
@@ -264,8 +266,8 @@ class _StatsStage:
                     raise QueryTooLargeError(f"stats has more than {GROUPS_MAX} groups")
                 group = groups[key] = by, [each.make() for each in command.aggregations]
             at_ms = row.event.timestamp_ms if row.event is not None else 0
-            for each, aggregate in zip(command.aggregations, group[1], strict=True):
-                aggregate.add(each.argument(row), at_ms)
+            for argument, aggregate in zip(arguments, group[1], strict=True):
+                aggregate.add(argument(row), at_ms)
         return []
 
     def finish(self) -> list[Row]:
