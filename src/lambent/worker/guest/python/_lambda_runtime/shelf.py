@@ -33,6 +33,7 @@ _SDK = (
 # What monitoring and concurrency tools replace parts of, and the SDK took parts from when it was loaded.
 _OFTEN_PATCHED = ("http.client", "queue", "select", "selectors", "socket", "ssl", "threading", "time")
 _MODULES = 800  # more than are loaded
+_emptied = []  # shelves: to free what they compare with would be to write to all of it
 
 
 class Shelf:
@@ -80,6 +81,7 @@ class Shelf:
         self._modules.clear()
         if self in sys.meta_path:
             sys.meta_path.remove(self)
+            _emptied.append(self)
 
     def _take_all(self):
         """Who imports the SDK gets all that it needs in sys.modules: the shelf holds little else."""
