@@ -106,6 +106,19 @@ def test_the_first_answer_counts_on_the_channel_too(arena: Any) -> None:
     arena.check_neighbour()
 
 
+@pytest.mark.alone
+def test_descriptors_that_are_sent_to_the_server_do_not_stay_there(arena: Any) -> None:
+    from lambent.testing.inventory import Footprint
+
+    arena.deploy("giver")
+    arena.attack("giver", "calls", "other_paths")
+    before = Footprint.of(arena.server.pid).descriptors.total()
+    invoked = arena.attack("giver", "calls", "descriptors_on_the_channel")
+    assert set(invoked.payload["descriptors_on_the_channel"]) == {"403"}
+    assert Footprint.of(arena.server.pid).descriptors.total() - before < 100  # of 640
+    arena.check_neighbour()
+
+
 def test_noise_on_its_channel_ends_the_environment_that_makes_it(arena: Any) -> None:
     invoked = arena.attack(arena.deploy("noisy"), "calls", "noise_on_the_channel")
     assert invoked.function_error == "Unhandled"

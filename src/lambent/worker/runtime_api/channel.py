@@ -62,7 +62,6 @@ class RuntimeChannel(asyncio.Protocol):
     async def open(self) -> None:
         """Begin to listen."""
         loop = asyncio.get_running_loop()
-        self._gone = loop.create_future()
         await loop.create_unix_connection(lambda: self, sock=self._socket)
 
     async def close(self) -> None:
@@ -89,6 +88,7 @@ class RuntimeChannel(asyncio.Protocol):
     def connection_made(self, transport: asyncio.BaseTransport) -> None:
         """See `asyncio.Protocol`."""
         self._transport = cast("asyncio.Transport", transport)
+        self._gone = asyncio.get_running_loop().create_future()
 
     def connection_lost(self, exc: Exception | None) -> None:
         """See `asyncio.Protocol`."""

@@ -225,6 +225,20 @@ def init_error_on_the_channel(event: dict[str, Any]) -> Any:
 
 
 @attempt
+def descriptors_on_the_channel(event: dict[str, Any]) -> Any:
+    """Whoever is sent descriptors may end up holding them."""
+    frame = struct.pack(">BBHQ", 3, 0, 0, 2) + b"{}"
+    answers = []
+    with _channel() as channel, open("/dev/null", "rb") as file:
+        rights = struct.pack("16i", *[file.fileno()] * 16)
+        for _ in range(40):
+            channel.sendmsg([frame], [(socket.SOL_SOCKET, socket.SCM_RIGHTS, rights)])
+            head, length = struct.unpack(">II", channel.recv(8))
+            answers.append(str(json.loads(channel.recv(head + length)[:head])[0]))
+    return answers
+
+
+@attempt
 def answer_on_the_channel_twice(event: dict[str, Any]) -> Any:
     """The handler's is the third."""
     return [_on_channel(1, event["request_id"], body) for body in (b'"by hand"', b'"again"')]
