@@ -1,20 +1,26 @@
 """Environments come and go, and those who make them are killed: the server answers on, and keeps nothing of it.
 
-LAMBENT_CYCLES says how many environments; few by default.
+LAMBENT_CYCLES says how many environments; few by default. With 10000:
+
+    LAMBENT_CYCLES=10000 pytest -s -m alone tests/security/environment/test_life_of_a_server.py
 """
 
 from __future__ import annotations
 
+import itertools
 import os
 import signal
 import threading
 import time
 import urllib.request
+from collections import Counter
 from collections.abc import Callable, Iterator
+from dataclasses import dataclass, field
 from pathlib import Path
 from typing import Any
 
 import pytest
+from botocore.exceptions import ClientError, HTTPClientError
 
 from lambent.packaging.build import zip_directory
 from lambent.testing.inventory import Footprint, Inventory
@@ -23,6 +29,7 @@ from lambent.testing.server import RunningServer
 pytestmark = [pytest.mark.root, pytest.mark.alone]
 
 CYCLES = int(os.environ.get("LAMBENT_CYCLES", "24"))
+KILLS = 6 if CYCLES < 1000 else 30
 GROWTH_BYTES = 32 << 20
 _CODE = Path(__file__).parents[1] / "hostile_code"
 
@@ -51,6 +58,92 @@ def give_back_spares(server: RunningServer) -> None:
                 return
         assert time.monotonic() < deadline
         time.sleep(0.1)
+
+
+NO_SERVER = "no connection"
+DISTURBANCES = {NO_SERVER, "ServiceException", "TooManyRequestsException"}
+
+
+@dataclass
+class Tally:
+    """What came of invocations whose environments end with them, while their makers are killed."""
+
+    ended: int = 0  # as the function does: its process exits
+    disturbed: Counter[str] = field(default_factory=Counter)
+
+    def invoke_once(self, server: RunningServer) -> None:
+        """An error is one of AWS's, or that of a connection to a server that was killed; the next one works."""
+        try:
+            answer = invoke(server, "daemons_then_exit")
+        except ClientError as error:
+            self.disturbed[error.response["Error"]["Code"]] += 1
+        except HTTPClientError:
+            self.disturbed[NO_SERVER] += 1
+            time.sleep(0.2)
+        else:
+            self.ended += bool(answer.function_error)
+
+
+def kernel_objects() -> dict[str, int]:
+    """Of the whole host, as the kernel's allocator counts them: namespaces and mounts, also those that nobody sees."""
+    wanted = {"net_namespace", "user_namespace", "pid_namespace", "uts_namespace", "mnt_cache"}
+    lines = [line.split() for line in Path("/proc/slabinfo").read_text().splitlines()[2:]]
+    return {fields[0]: int(fields[1]) for fields in lines if fields[0] in wanted}
+
+
+def files_of(server: RunningServer) -> list[str]:
+    """What the server keeps on disk, but for what grows with what was done (logs, databases) and notes on code."""
+    paths = (path.relative_to(server.data_dir) for path in server.data_dir.rglob("*"))
+    kept = ("logs", "metrics", "usage", "code")
+    return sorted(str(path) for path in paths if path.parts[0] not in kept and ".db" not in path.name)
+
+
+@pytest.mark.timeout(7200)
+def test_a_life_with_violent_ends_leaves_nothing(tmp_path: Path) -> None:
+    """Environments by the thousand; meanwhile now a spawner, now a zygote, now the server is killed."""
+    server = RunningServer(tmp_path / "data")
+    tally, victims = Tally(), itertools.cycle(("lambent-spawner", "lambent-zygote", "server"))
+    objects = kernel_objects()
+    with server:
+        server.deploy("mortal", zip_directory(_CODE), Handler="hostile.attempts.handler", Timeout=20, MemorySize=512)
+        tally.invoke_once(server)
+        files = files_of(server)
+
+        def work(count: int) -> None:
+            for _ in range(count):
+                tally.invoke_once(server)
+
+        for _ in range(KILLS):
+            threads = [threading.Thread(target=work, args=(max(1, CYCLES // KILLS // 4),)) for _ in range(4)]
+            for thread in threads:
+                thread.start()
+            time.sleep(0.3)
+            victim = next(victims)
+            if victim == "server":
+                server.stop(signal.SIGKILL)
+                server.start()
+            else:
+                for pid in processes(server, victim):
+                    os.kill(pid, signal.SIGKILL)
+            for thread in threads:
+                thread.join()
+        retried(lambda: invoke(server, "leave_something"))
+        footprint = Footprint.of(server.pid)
+        assert set(files_of(server)) - set(files) == set()
+    print(f"{tally.ended} environments ended, {dict(tally.disturbed)}; {KILLS} kills; "
+          f"server: {footprint.private_bytes >> 20} MiB, {footprint.descriptors.total()} descriptors")  # fmt: skip
+    after = kernel_objects()
+    print("kernel objects", {name: (count, after[name]) for name, count in objects.items()})
+    assert set(tally.disturbed) <= DISTURBANCES
+    assert tally.ended > CYCLES // 2
+    assert footprint.private_bytes < 2 * GROWTH_BYTES + (64 << 20)
+    assert footprint.descriptors.total() < 200
+    deadline = time.monotonic() + 20
+    while not (left := Inventory.of(server.data_dir)).nothing and time.monotonic() < deadline:
+        time.sleep(0.1)
+    assert left.nothing, left
+    grown = {name: after[name] - count for name, count in objects.items()}
+    assert max(grown.values()) < 1000 + CYCLES // 4, grown  # each environment had one of each, and 30 mounts
 
 
 def processes(server: RunningServer, name: str) -> list[int]:
