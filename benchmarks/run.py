@@ -1,6 +1,6 @@
 """Run the benchmarks and print one table, with goals and, with `--peers`, others that run functions beside it.
 
-    scripts/bench [TOPIC ...] [--seconds 5] [--repeat 20] [--peers [NAME,...]] [--json FILE]
+    scripts/bench [TOPIC ...] [--seconds 5] [--repeat 20] [--peers [NAME,...]] [--json FILE] [--into PAGE]
 
 Topics are the modules in `topics`. Absolute figures are this machine's: the floor of the same run is there to compare
 with, and the load generator runs on the same cores. Peers are installed by `scripts/bench-peers`.
@@ -20,7 +20,7 @@ from pathlib import Path
 import peers
 from lambent.testing.server import RunningServer
 from subject import Lambent
-from table import Row, document, render
+from table import Row, document, page_table, render, renew
 from topics import Options
 from topics.registry import TOPICS
 
@@ -33,6 +33,7 @@ def main() -> None:
     parser.add_argument("--peers", nargs="?", const=",".join(peers.PEERS), default="", metavar="NAME,...",
                         help=f"of {', '.join(peers.PEERS)} (default without names: all)")  # fmt: skip
     parser.add_argument("--sandbox", default="linux", help="of Lambent (default linux)")
+    parser.add_argument("--into", type=Path, metavar="PAGE", help="put each topic's table into its place in this page")
     parser.add_argument("--json", type=Path, metavar="FILE", help="write the figures there as well")
     arguments = parser.parse_args()
     chosen = arguments.topics or list(TOPICS)
@@ -40,14 +41,24 @@ def main() -> None:
     if unknown := (set(chosen) - set(TOPICS)) | (set(beside) - set(peers.PEERS)):
         parser.error(f"no such topic or peer: {', '.join(sorted(unknown))}")
     options = Options(arguments.seconds, arguments.repeat)
-    rows: list[Row] = []
+    measured: dict[str, list[Row]] = {}
     with tempfile.TemporaryDirectory() as cache:
         _compile_ahead(cache)
         for topic in chosen:
-            rows += _measure(topic, options, arguments.sandbox, beside)
+            measured[topic] = _measure(topic, options, arguments.sandbox, beside)
+            if arguments.into:
+                page = arguments.into.read_text()
+                arguments.into.write_text(renew(page, topic, _section(measured[topic], options)))
+    rows = [row for topic in chosen for row in measured[topic]]
     print(render(rows))
     if arguments.json:
         arguments.json.write_text(json.dumps(document(rows), indent=2) + "\n")
+
+
+def _section(rows: list[Row], options: Options) -> str:
+    """A topic's table for a page, and what it was measured with."""
+    about = f"{time.strftime('%Y-%m-%d')}, `--seconds {options.seconds:g} --repeat {options.repeat}`."
+    return f"{page_table(rows)}\n\n{about}\n"
 
 
 def _compile_ahead(cache: str) -> None:

@@ -6,6 +6,7 @@ the row, so that the table says itself what is met.
 
 from __future__ import annotations
 
+import re
 from collections.abc import Sequence
 from dataclasses import asdict, dataclass
 from typing import Any
@@ -102,3 +103,27 @@ def _number(value: float) -> str:
     if value >= 1000:
         return f"{value:,.0f}"
     return f"{value:.0f}" if value >= 100 or value == int(value) else f"{value:.2f}" if value < 10 else f"{value:.1f}"
+
+
+_BLOCK = re.compile(r"(?P<begin><!-- begin measured: (?P<name>\w+) -->\n).*?(?P<end><!-- end measured -->)", re.DOTALL)
+
+
+def page_table(rows: Sequence[Row]) -> str:
+    """The table for a page, in Markdown: a column for each who was measured."""
+    others = list(dict.fromkeys(row.by for row in rows if row.by != OURS))
+    found = {(row.what, row.by): row for row in rows}
+    lines = [["what", "Lambent", "goal", *others]]
+    for what in dict.fromkeys(row.what for row in rows):
+        ours = found.get((what, OURS))
+        goals = "; ".join(filter(None, (figure.goal_text() for figure in ours.figures))) if ours else ""
+        texts = [found[what, by].text() if (what, by) in found else "" for by in (OURS, *others)]
+        lines.append([what, texts[0], goals, *texts[1:]])
+    lines.insert(1, ["---"] * len(lines[0]))
+    return "\n".join(f"| {' | '.join(cells)} |".replace("|  |", "| |") for cells in lines)
+
+
+def renew(page: str, name: str, text: str) -> str:
+    """The page with `text` between the marks of that name. Raises KeyError if there are none."""
+    if name not in {match["name"] for match in _BLOCK.finditer(page)}:
+        raise KeyError(f"no <!-- begin measured: {name} --> in the page")
+    return _BLOCK.sub(lambda match: match["begin"] + text + match["end"] if match["name"] == name else match[0], page)
