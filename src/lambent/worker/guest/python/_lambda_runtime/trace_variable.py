@@ -44,18 +44,23 @@ def _overwriting():
         library.putenv.argtypes = (ctypes.c_void_p,)
     except (ImportError, OSError, AttributeError):  # an interpreter without it, or a module of the function's
         return None
-    room = library.malloc(ctypes.c_size_t(_ROOM))  # for good: the process's variables point there to its last moment
-    if not room:
+    address = library.malloc(ctypes.c_size_t(_ROOM))  # for good: variables point there to the process's last moment
+    if not address:
         return None
+    room = memoryview((ctypes.c_char * _ROOM).from_address(address)).cast("B")
+    beginning = name + b"="
+    set_last = None
 
     def overwrite(value):
-        text = name + b"=" + value + b"\0"
+        nonlocal set_last
+        text = beginning + value + b"\0"
         if len(text) > _ROOM:
             return False
-        ctypes.memmove(room, text, len(text))
-        if library.putenv(room):  # each time: the function may have set or removed it
-            return False
-        values[name] = value
+        room[: len(text)] = text
+        if values.get(name) is not set_last or set_last is None:  # the function has set or removed it since
+            if library.putenv(address):
+                return False
+        values[name] = set_last = value
         return True
 
     return overwrite
