@@ -56,6 +56,7 @@ class Channel {
     this._socket.on("close", () => this._closed(""));
     this._socket.unref();
     this._awaited = undefined; // callback (status, event or null, body)
+    this._end = undefined; // how the connection ended
     this._parts = []; // of a frame that has not come whole
     this._size = 0;
     this._needed = HEAD;
@@ -100,6 +101,7 @@ class Channel {
 
   _send(kind, id, errorType, body, answered) {
     this._awaited = answered;
+    if (this._end !== undefined) this._closed(this._end);
     this._socket.ref();
     const length = Buffer.byteLength(body);
     const type = Buffer.from(errorType).subarray(0, 65535);
@@ -144,7 +146,8 @@ class Channel {
   }
 
   _closed(why) {
-    if (this._awaited === undefined) return;
+    this._end = why;
+    if (this._awaited === undefined) return; // told when it matters
     process.stderr.write(`the Runtime API closed the connection${why}\n`);
     process.exit(1);
   }
