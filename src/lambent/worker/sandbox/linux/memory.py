@@ -23,6 +23,7 @@ if TYPE_CHECKING:
 _HUGE = 2 << 20
 _SMALL = 512  # up to this size, objects are in pools of blocks of the same size (Objects/obmalloc.c)
 _LARGE = 64 << 10  # beyond it, memory comes from the kernel
+_SMALLEST = 24  # what malloc gives at least
 
 
 class Apart:
@@ -88,7 +89,7 @@ def _large(libc: ctypes.CDLL) -> Iterator[int]:
         return
     libc.mallinfo.restype, libc.sbrk.restype = _Mallinfo, ctypes.c_void_p
     size = _LARGE
-    while size > _SMALL:
+    while size >= _SMALLEST:
         free, end = _free_and_end(libc)
         for _ in range(free // size + 1):
             address = libc.malloc(size)
