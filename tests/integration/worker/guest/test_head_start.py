@@ -7,6 +7,7 @@ import asyncio
 import json
 import os
 from collections.abc import AsyncIterator, Mapping
+from dataclasses import replace
 from pathlib import Path
 from typing import Any
 
@@ -16,8 +17,6 @@ from lambent.worker.runtimes.catalog import Runtime, RuntimeCatalog
 from lambent.worker.runtimes.identifiers import KNOWN
 from lambent.worker.sandbox.api import Bind, Sandbox, SandboxLimits, SandboxSpec, SandboxTemplate
 from lambent.worker.sandbox.linux.backend import LinuxBackend
-
-pytestmark = pytest.mark.root
 
 RUNTIMES = Path(os.environ.get("LAMBENT_RUNTIMES_DIR", ".runtimes"))
 NODES = [name for name, known in KNOWN.items() if known.language == "nodejs"]
@@ -88,14 +87,13 @@ class Starter:
             path.write_text(text)
         return directory
 
-    async def launch(self, template: SandboxTemplate, env: Mapping[str, str], *, ahead: bool) -> Sandbox:
+    def spec(self, env: Mapping[str, str] = {}, *, ahead: bool = True) -> SandboxSpec:
         self._count += 1
         variables = {**self.runtime.env, **ENVIRONMENT, **env}
-        spec = SandboxSpec(
+        return SandboxSpec(
             sandbox_id=f"s{self._count}", argv=self.runtime.command(256), env=variables, telemetry_fd=3, channel_fd=4,
             limits=SandboxLimits(256 << 20, 1.0, 1 << 26), cwd="/var/task", listen=(9001,), ahead=ahead,
         )  # fmt: skip
-        return await self.backend.launch(template, spec)
 
     async def until_ready(self, template: SandboxTemplate) -> None:
         """Return when one was started ahead, whatever template it will be for."""
@@ -109,7 +107,16 @@ class Starter:
 
     async def run(self, template: SandboxTemplate, env: Mapping[str, str] = {}, *, ahead: bool = True) -> Any:
         """The report of a new environment."""
-        sandbox = await self.launch(template, env, ahead=ahead)
+        return await self.report(await self.backend.launch(template, self.spec(env, ahead=ahead)))
+
+    async def run_in_spare(self, template: SandboxTemplate) -> Any:
+        """The same of one that was set up before."""
+        spec = self.spec()
+        waiting = await self.backend.set_up(template, replace(spec, env={}))
+        return await self.report(await waiting.run(spec.argv, spec.env))
+
+    async def report(self, sandbox: Sandbox) -> Any:
+        """What it printed; it has ended."""
         await asyncio.wait_for(sandbox.wait(), 20)
         output = os.read(sandbox.output_fd, 1 << 20).decode()
         assert sandbox.telemetry_fd is not None
@@ -123,9 +130,14 @@ class Starter:
         return json.loads(output.splitlines()[-1])
 
 
+ORDINARY_USER = pytest.mark.skipif(os.geteuid() == 0, reason="test_rootless runs it as an ordinary user")
+KINDS = [pytest.param("linux", marks=pytest.mark.root), pytest.param("rootless", marks=ORDINARY_USER)]
+
+
 @pytest.fixture
-async def backend(tmp_path: Path) -> AsyncIterator[LinuxBackend]:
-    backend = LinuxBackend(str(tmp_path), tmp_path / "state")
+async def backend(request: pytest.FixtureRequest, tmp_path: Path) -> AsyncIterator[LinuxBackend]:
+    rootless = getattr(request, "param", "linux") == "rootless"
+    backend = LinuxBackend(str(tmp_path), tmp_path / "state", rootless=rootless)
     await backend.start()
     yield backend
     await backend.close()
@@ -139,6 +151,19 @@ def starter_of(backend: LinuxBackend, identifier: str, tmp_path: Path) -> Starte
     return Starter(backend, runtime, tmp_path)
 
 
+@pytest.mark.parametrize("backend", KINDS, indirect=True)
+@pytest.mark.parametrize("identifier", NODES)
+async def test_one_in_a_spare_looks_like_one_started_for_its_function(
+    backend: LinuxBackend, tmp_path: Path, identifier: str
+) -> None:
+    starter = starter_of(backend, identifier, tmp_path)
+    template = starter.template({"app.js": REPORT + END})
+    executed = await starter.run(template, ahead=False)
+    assert await starter.run_in_spare(template) == executed
+    assert executed["cwd"] == "/var/task"
+
+
+@pytest.mark.root
 @pytest.mark.parametrize("identifier", NODES)
 async def test_one_started_ahead_looks_like_one_started_for_its_function(
     backend: LinuxBackend, tmp_path: Path, identifier: str
@@ -156,6 +181,7 @@ def starter(backend: LinuxBackend, tmp_path: Path) -> Starter:
     return starter_of(backend, NEWEST, tmp_path)
 
 
+@pytest.mark.root
 async def test_variables_that_are_looked_at_later_are_taken_up(starter: Starter) -> None:
     template = starter.template({"app.js": REPORT + END})
     env = {"TZ": "America/New_York", "NODE_ENV": "production", "EMPTY": "", "LINES": "a\nb=c", "PATH": "/bin"}
@@ -172,6 +198,7 @@ const report = [Math.random(), crypto.randomUUID(), crypto.randomBytes(8).toStri
 """
 
 
+@pytest.mark.root
 async def test_none_shares_random_numbers_with_another(starter: Starter) -> None:
     template = starter.template({"app.js": SHARED + END})
     await starter.until_ready(template)
@@ -192,6 +219,7 @@ const report = [dep, require("dep"), fs.readdirSync("/opt"), waited >= 49];
 """
 
 
+@pytest.mark.root
 async def test_each_has_its_own_functions_modules_and_layers(starter: Starter) -> None:
     layer = {"nodejs/node_modules/dep/index.js": "module.exports = 'of the layer'"}
     layered = starter.template({"app.mjs": MODULES + END}, layer)

@@ -103,6 +103,19 @@ def test_forks_of_zygotes(run: Run, home: Path, ordinary_user: Any) -> None:
     run_as_ordinary_user(run, home, HERE.parent / "guest" / "test_zygote.py", which)
 
 
+def test_programs_started_ahead(run: Run, home: Path) -> None:
+    """With a Node.js that everybody can find."""
+    for path in os.environ.get("PATH", "").split(":"):
+        node = Path(path, "node").resolve()
+        if node.is_relative_to("/usr") and node.is_file():
+            break
+    else:
+        pytest.skip("no Node.js in /usr")
+    version = subprocess.check_output([node, "-p", "process.versions.node.split('.')[0]"], text=True, env={}).strip()
+    which = f"rootless and nodejs{version}.x"
+    run_as_ordinary_user(run, home, HERE.parent / "guest" / "test_head_start.py", which)
+
+
 def test_what_a_sandbox_sees_and_may_use(run: Run, home: Path) -> None:
     done = run("-c", SEES, str(home / "state"))
     lines = done.stdout.splitlines()
