@@ -5,12 +5,15 @@ from __future__ import annotations
 import os
 import signal
 import time
+from ipaddress import IPv4Network
 from pathlib import Path
 from typing import Any
 
 import pytest
 
 from lambent.testing.inventory import Inventory
+from lambent.worker.sandbox.linux.network import slirp
+from lambent.worker.sandbox.linux.network.addresses import free_network
 
 pytestmark = pytest.mark.root
 
@@ -123,3 +126,35 @@ def test_addresses_that_the_host_gets_later_are_out_of_reach(rootless: Any) -> N
     for address in addresses:
         rootless.ip("-n", rootless.host, "address", "add", f"{address}/32", "dev", "wan")
     assert rootless.go_on(runner) == [[rootless.REFUSED] * 2]
+
+
+def test_a_program_that_does_not_start_is_told(rootless: Any) -> None:
+    program = rootless.state / "slirp4netns"
+    program.write_text("#!/bin/sh\necho it cannot >&2; exit 1\n")
+    program.chmod(0o755)
+    runner = rootless.begin((rootless.INTERNET, ""), PATH=f"{rootless.state}:/usr/bin:/bin")
+    assert rootless.hear(runner) == "slirp4netns: it cannot"
+    rootless.tell(runner)
+    rootless.end(runner)
+
+
+def test_the_hosts_loopback_is_out_of_reach_even_where_everything_is_open(rootless: Any) -> None:
+    lines = (
+        "import socket",
+        "s = socket.create_server(('127.0.0.1', 8080))",
+        "print(flush=True)",
+        "while s.accept(): pass",
+    )
+    rootless.start(rootless.host, "\n".join(lines)).stdout.readline()
+    own = free_network([IPv4Network("93.184.216.0/24")], slirp.PREFIX, rootless.instance)
+    everything = {"internet": False, "networks": ["0.0.0.0/0"], "hosts": []}
+    tried = [*(str(own[number]) for number in (1, 2, 3, 100)), "0.0.0.0", "10.0.2.2"]
+    script = rootless.TRY + f"print(json.dumps([reach('8.8.8.8'), *(reach(to, 8080) for to in {tried})]))"
+    runner = rootless.begin((everything, script))
+    assert rootless.hear(runner) == ""
+    (pid,) = rootless.family(runner, "slirp4netns")
+    assert f"--cidr={own}" in Path(f"/proc/{pid}/cmdline").read_text().split("\0")
+    ((reached, *others),) = rootless.go_on(runner)
+    assert reached == "93.184.216.1"
+    assert "" not in others
+    assert all("Error" in other for other in others), others

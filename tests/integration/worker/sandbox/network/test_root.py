@@ -2,8 +2,11 @@
 
 from __future__ import annotations
 
+import contextlib
+import os
 import subprocess
 from collections.abc import Callable
+from pathlib import Path
 from typing import Any
 
 import pytest
@@ -36,6 +39,22 @@ def test_nothing_is_left_after_a_crash(root: Any) -> None:
     assert str(runner.pid) in pids.split()
     assert root.run((root.INTERNET, root.TRY + "print(json.dumps(reach('8.8.8.8')))")) == ["93.184.216.1"]
     assert root.forwarding() == "0"  # set back by the next start, and then by its end
+
+
+def test_it_can_be_had_again_at_once(root: Any) -> None:
+    """While the kernel still has what a killed server had: its namespaces, which we hold here for the test."""
+    reach = root.TRY + "print(json.dumps(reach('8.8.8.8')))"
+    runner = root.begin((root.INTERNET, "print(1)"))
+    assert root.hear(runner) == ""
+    with contextlib.ExitStack() as held:
+        for entry in Path(f"/proc/{runner.pid}/fd").iterdir():
+            if str(entry.readlink()).startswith("net:["):
+                held.callback(os.close, os.open(entry, os.O_RDONLY))
+        runner.kill()
+        runner.wait()
+        assert any(name.startswith("lmb") for name in root.links())
+        assert root.run((root.INTERNET, reach)) == ["93.184.216.1"]
+        assert not [name for name in root.links() if name.startswith("lmb")]
 
 
 @pytest.mark.parametrize(

@@ -41,6 +41,9 @@ class HostLink:
         way there. Raises `OSError` with the reason."""
         self._router = router
         self._links = self._keep(Links())
+        # It would go with the router's namespace, but the kernel takes its time to remove those.
+        self._links.remove(self.uplink)
+        self._stack.callback(self._links.remove, self.uplink)
         self._set_back()
         self._connect()
         self._set_up_host([IPv4Network(network) for network in opened])

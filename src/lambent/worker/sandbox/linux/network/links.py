@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import errno
 import socket
 import struct
 
@@ -16,7 +17,7 @@ from lambent.worker.sandbox.linux.network.netlink import (
     text,
 )
 
-_RTM_NEWLINK, _RTM_NEWADDR, _RTM_NEWROUTE, _RTM_GETROUTE = 16, 20, 24, 26
+_RTM_NEWLINK, _RTM_DELLINK, _RTM_NEWADDR, _RTM_NEWROUTE, _RTM_GETROUTE = 16, 17, 20, 24, 26
 _IFF_UP = 1
 _IFLA_IFNAME, _IFLA_LINKINFO, _IFLA_NET_NS_FD = 3, 18, 28
 _INFO_KIND, _INFO_DATA, _VETH_INFO_PEER = 1, 2, 1
@@ -44,6 +45,14 @@ class Links:
         kind = nested(_IFLA_LINKINFO, text(_INFO_KIND, "veth"), nested(_INFO_DATA, nested(_VETH_INFO_PEER, there)))
         body = _interface(flags=_IFF_UP) + text(_IFLA_IFNAME, name) + kind
         self._netlink.request(_RTM_NEWLINK, _NEW, body, f"interface {name}")
+
+    def remove(self, name: str) -> None:
+        """With its peer, if it has one. One that is not there is fine."""
+        try:
+            self._netlink.request(_RTM_DELLINK, 0, _interface() + text(_IFLA_IFNAME, name), f"interface {name}")
+        except OSError as error:
+            if error.errno != errno.ENODEV:
+                raise
 
     def bring_up(self, name: str) -> None:
         body = _interface(flags=_IFF_UP) + text(_IFLA_IFNAME, name)
