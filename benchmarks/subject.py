@@ -29,6 +29,9 @@ from lambent.testing.server import RunningServer
 from lambent.worker.sandbox.linux.backend import host_ids
 from table import OURS
 
+SOON = {"Delay": 0.02, "MaxAttempts": 2000}
+"""For waiters of botocore, which look once in some seconds otherwise."""
+
 
 class Subject(Protocol):
     """Runs functions. Every request is a whole HTTP request, as bytes."""
@@ -214,7 +217,7 @@ class Lambent:
         functions = self.client("lambda")
         functions.update_function_configuration(FunctionName=name, Description=os.urandom(4).hex(), Timeout=60,
                                                 Environment={"Variables": {"RUN": os.urandom(4).hex()}})  # fmt: skip
-        functions.get_waiter("function_updated_v2").wait(FunctionName=name, WaiterConfig={"Delay": 1})
+        functions.get_waiter("function_updated_v2").wait(FunctionName=name, WaiterConfig=SOON)
 
     def cpu_ms(self) -> float:
         """Processor time the server itself took so far."""

@@ -19,7 +19,7 @@ from lambent.model.clock import SystemClock
 from lambent.model.ids import AccountId, Region, new_request_id
 from lambent.queues.api import NewMessage
 from lambent.queues.sqlite import SqliteQueues
-from subject import Lambent
+from subject import SOON, Lambent
 from table import Figure, Row
 from topics import Options
 
@@ -92,7 +92,7 @@ def _with_backlog(subject: Lambent, backlog: int) -> Row:
     functions = subject.client("lambda")
     name = f"backlog-{backlog}"
     subject.call(subject.create_request("slow", name))
-    functions.get_waiter("function_active_v2").wait(FunctionName=name, WaiterConfig={"Delay": 1})
+    functions.get_waiter("function_active_v2").wait(FunctionName=name, WaiterConfig=SOON)
     functions.put_function_concurrency(FunctionName=name, ReservedConcurrentExecutions=1)
     subject.server.stop()
     asyncio.run(_fill(subject.server.data_dir / "queues.db", name, backlog))

@@ -11,7 +11,7 @@ from collections.abc import Iterator
 
 import processes
 from functions import ROLE
-from subject import Lambent
+from subject import SOON, Lambent
 from table import Figure, Row
 from topics import Options
 
@@ -51,7 +51,7 @@ def _through(subject: Lambent, batch: int, window: int, messages: int) -> Row:
     """A backlog, from the mapping's start until the last message is deleted."""
     name = f"through-{batch}"
     subject.call(subject.create_request("slept", name))
-    subject.client("lambda").get_waiter("function_active_v2").wait(FunctionName=name, WaiterConfig={"Delay": 1})
+    subject.client("lambda").get_waiter("function_active_v2").wait(FunctionName=name, WaiterConfig=SOON)
     url = _queue(subject, name)
     sqs = subject.client("sqs")
     entries = [{"Id": str(number), "MessageBody": "x" * 200} for number in range(10)]

@@ -20,7 +20,7 @@ from pathlib import Path
 from typing import Any
 
 import pytest
-from botocore.exceptions import ClientError, HTTPClientError
+from botocore.exceptions import BotoCoreError, ClientError
 
 from lambent.packaging.build import zip_directory
 from lambent.testing.inventory import Footprint, Inventory
@@ -77,7 +77,7 @@ class Tally:
             answer = invoke(server, "daemons_then_exit")
         except ClientError as error:
             self.disturbed[error.response["Error"]["Code"]] += 1
-        except HTTPClientError:
+        except BotoCoreError:
             self.disturbed[NO_SERVER] += 1
             time.sleep(0.2)
         else:
