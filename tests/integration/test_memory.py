@@ -3,6 +3,9 @@
 from __future__ import annotations
 
 import os
+import re
+import time
+import urllib.request
 from collections import Counter
 from collections.abc import Callable, Iterator
 from concurrent.futures import ThreadPoolExecutor
@@ -39,6 +42,13 @@ def small_cgroup() -> Iterator[Path]:
     directory.rmdir()
 
 
+def spares(server: RunningServer) -> int:
+    with urllib.request.urlopen(server.url + "/metrics", timeout=10) as response:
+        found = re.search(r"^lambent_spare_environments (\d+)", response.read().decode(), re.MULTILINE)
+    assert found is not None
+    return int(found[1])
+
+
 def test_a_burst_in_a_small_container_is_throttled(
     small_cgroup: Path, make_server: Callable[..., RunningServer]
 ) -> None:
@@ -48,6 +58,13 @@ def test_a_burst_in_a_small_container_is_throttled(
     finally:
         (small_cgroup.parent / "cgroup.procs").write_text(str(os.getpid()))
     server.deploy("hold", {"app.py": HOLD}, MemorySize=256, Timeout=30)
+    server.deploy("light", {"app.py": "import time\ndef handler(event, context): time.sleep(0.3)"}, MemorySize=128)
+    with ThreadPoolExecutor(4) as threads:
+        list(threads.map(lambda _: server.invoke("light"), range(4)))
+    deadline = time.monotonic() + 15
+    while spares(server) < 4:
+        assert time.monotonic() < deadline
+        time.sleep(0.05)
 
     def invoke(seconds: float) -> str:
         try:
@@ -59,5 +76,6 @@ def test_a_burst_in_a_small_container_is_throttled(
     with ThreadPoolExecutor(12) as threads:
         answers = Counter(threads.map(invoke, [1.5] * 12))
     assert set(answers) == {str(100 * MIB), "TooManyRequestsException"}, answers
+    assert spares(server) == 0  # they went before anybody was refused
     assert invoke(0) == str(100 * MIB)
     assert server.stop() == 0

@@ -269,7 +269,7 @@ class Pools:
             for pending in pool.assignment.give_up(1):
                 pending.finished(too_many_tenants())
             return False
-        if not self._worker.has_capacity(pool.version.memory_mb) and not self._make_room(pool.version.memory_mb):
+        if not self._make_room(pool.version.memory_mb):
             self._give_up(pool, LaunchFailure(LaunchFailureKind.NO_CAPACITY, "The host has no memory left for it."))
             return False
         spec = self._make_spec(pool.version)
@@ -295,11 +295,13 @@ class Pools:
             self.provisioned_changed(pool.version)
 
     def _make_room(self, memory_mb: int) -> bool:
-        """Under memory pressure, end the environment that was idle longest, of any pool."""
-        environment_id = self._population.longest_idle()
-        if environment_id is None:
-            return self._worker.has_capacity(memory_mb)
-        self._stop_if_idle(environment_id, "memory pressure")
+        """Under memory pressure, end environments of any pool until there is room, those that were idle longest first.
+        False if there is none then."""
+        while not self._worker.has_capacity(memory_mb):
+            environment_id = self._population.longest_idle()
+            if environment_id is None:
+                return False
+            self._stop_if_idle(environment_id, "memory pressure")
         return True
 
     def _stop_if_idle(self, environment_id: EnvironmentId, reason: str) -> None:

@@ -89,5 +89,6 @@ class Worker(Protocol):
         ...
 
     def has_capacity(self, memory_mb: int) -> bool:
-        """Whether another environment of that size may be started now. Spares are given up for it."""
+        """Whether another environment of that size may be started now. Spares are given up for it, and
+        what stopped environments have counts as free."""
         ...

@@ -274,6 +274,10 @@ class ExecutionEnvironment:
             return 0
         return min(-(-self._session.memory_peak_bytes() // limits.MIB), self.spec.memory_mb)
 
+    def memory_current_mb(self) -> int:
+        """What it uses now."""
+        return 0 if self._session is None else self._session.memory_current_bytes() // limits.MIB
+
     def _max_memory_used_mb(self) -> int:
         if self._session is None:
             return 0

@@ -88,6 +88,7 @@ class LocalWorker:
         self._spares = Spares(backend, self._templates, self._has_room)
         self._log_budgets = LogBudgets(settings.log_limit_mb, clock.now)
         self._promises = MemoryPromises()
+        self._freeing: dict[EnvironmentId, int] = {}  # MB, of those that were stopped and still have it
         self._memory_levels = host_memory.own_levels()
         self._all_ended = asyncio.Event()
         self._all_ended.set()
@@ -159,6 +160,7 @@ class LocalWorker:
         """See `invoke.ports.Worker`."""
         environment = self._environments.get(environment_id)
         if environment is not None:
+            self._freeing.setdefault(environment_id, environment.memory_current_mb())
             environment.stop(reason)
 
     def has_capacity(self, memory_mb: int) -> bool:
@@ -168,7 +170,7 @@ class LocalWorker:
     def _has_room(self, memory_mb: int, more_mb: int = 0) -> bool:
         """Whether the host has room beyond the reserve, and beyond what was promised to those that do not use yet what
         they will. `more_mb`: what will be free in a moment."""
-        free_mb = host_memory.available_mb(self._memory_levels) + more_mb
+        free_mb = host_memory.available_mb(self._memory_levels) + sum(self._freeing.values()) + more_mb
         return free_mb - self._settings.memory_reserve_mb >= self._promises.with_another(memory_mb)
 
     async def close(self) -> None:
@@ -257,6 +259,7 @@ class LocalWorker:
 
     def _forget(self, environment_id: EnvironmentId, template: str) -> None:
         self._promises.ended(environment_id)
+        self._freeing.pop(environment_id, None)
         self._spares.settled(environment_id)
         if self._environments.pop(environment_id, None) is None:
             return

@@ -129,6 +129,10 @@ class Session:
         """The most memory its processes used together so far."""
         return self._sandbox.memory_peak_bytes()
 
+    def memory_current_bytes(self) -> int:
+        """What its processes use now."""
+        return self._sandbox.memory_current_bytes()
+
     async def close(self) -> None:
         """End it and let go of everything; the owner hears nothing more. Idempotent."""
         if self._closed:

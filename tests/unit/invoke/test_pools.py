@@ -42,6 +42,7 @@ class RememberingWorker:
         self.running: dict[EnvironmentId, Done] = {}
         self.spares: dict[str, int] = {}
         self.room = True
+        self.room_after = 1000  # environments stopped
 
     def start_environment(self, spec: EnvironmentSpec, events: WorkerEvents) -> None:
         self.started.append(spec.environment_id)
@@ -60,7 +61,7 @@ class RememberingWorker:
         self.spares[template.name] = number
 
     def has_capacity(self, memory_mb: int) -> bool:
-        return self.room
+        return self.room or len(self.stopped) >= self.room_after
 
 
 class World:
@@ -219,15 +220,16 @@ def test_an_environment_that_cannot_be_made(
     assert set(world.answers) == {"a", "b"}
 
 
-def test_under_memory_pressure_the_longest_idle_environment_gives_way(world: World) -> None:
+@pytest.mark.parametrize("number", [1, 2])
+def test_under_memory_pressure_the_longest_idle_environments_give_way(world: World, number: int) -> None:
     for name in ("old", "new"):
         world.submit(name, function_version(name))
         world.ready(world.worker.started[-1])
         world.complete(world.worker.started[-1])
         world.clock.advance(10)
-    world.worker.room = False
+    world.worker.room, world.worker.room_after = False, number
     world.submit("a")
-    assert (world.worker.stopped, world.worker.started) == (["e1"], ["e1", "e2", "e3"])
+    assert (world.worker.stopped, world.worker.started) == (["e1", "e2"][:number], ["e1", "e2", "e3"])
 
 
 def test_with_no_room_at_all_callers_are_throttled(world: World) -> None:
