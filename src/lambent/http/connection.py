@@ -14,7 +14,7 @@ import struct
 from collections.abc import AsyncIterable, Callable
 from typing import Any, cast
 
-from lambent.http.exchange import HttpExchange
+from lambent.http.exchange import HttpExchange, LargeExchange
 from lambent.http.messages import Response
 from lambent.http.parsing import READ_MAX_BYTES, Phase, RequestParser
 from lambent.http.rendering import CONTINUE, Framing, PreparedResponse, date_line, render
@@ -329,6 +329,24 @@ class HttpConnection(asyncio.Protocol):
 
     def _hand_over(self, exchange: HttpExchange) -> None:
         self._current = exchange
+        if isinstance(exchange, LargeExchange):
+            joining = self._roster.loop.run_in_executor(None, b"".join, exchange.parts)
+            joining.add_done_callback(lambda joined: self._hand_over_large(exchange, joined))
+        else:
+            self._handle(exchange)
+
+    def _hand_over_large(self, exchange: LargeExchange, joined: asyncio.Future[bytes]) -> None:
+        """Whether the client is still there or not: what it asked for is done."""
+        if joined.cancelled():
+            return  # the event loop ends
+        if (error := joined.exception()) is not None:
+            logger.error("a large body could not be put together", exc_info=error, extra={"server": self._roster.name})
+            self.abort()
+            return
+        exchange.complete(joined.result())
+        self._handle(exchange)
+
+    def _handle(self, exchange: HttpExchange) -> None:
         try:
             self._roster.handler(exchange)
         except Exception:  # supervision point: a handler must not raise; its client still gets an answer

@@ -6,7 +6,7 @@ import logging
 from collections.abc import Callable
 from typing import Protocol
 
-from lambent.http.messages import Request, Response
+from lambent.http.messages import Request, RequestHead, Response
 
 logger = logging.getLogger(__name__)
 
@@ -76,6 +76,24 @@ class HttpExchange:
         """There is nobody left to answer."""
         self._connection = None
         self.client_left()
+
+
+class LargeExchange(HttpExchange):
+    """One whose body still lies in the `parts` it came in. Joining 60 MB takes 50 ms: that is for a thread, before the
+    exchange is handed over."""
+
+    __slots__ = ("parts",)
+
+    def __init__(
+        self, connection: Answering, head: RequestHead, parts: list[bytes], keep_alive: bool, http10: bool
+    ) -> None:
+        super().__init__(connection, Request(head, b""), keep_alive, http10)
+        self.parts = parts
+
+    def complete(self, body: bytes) -> None:
+        """Give it its body."""
+        self.parts = []
+        self.request = Request(self.request.head, body)
 
 
 def _call(callback: Callable[[], None]) -> None:

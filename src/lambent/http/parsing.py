@@ -12,7 +12,7 @@ from collections import deque
 
 import httptools
 
-from lambent.http.exchange import Answering, HttpExchange
+from lambent.http.exchange import Answering, HttpExchange, LargeExchange
 from lambent.http.limits import HttpLimits
 from lambent.http.messages import Headers, Policy, Request, RequestHead, Response
 from lambent.http.reading import FIELD_NAMES, MalformedRequestError, read_head
@@ -23,6 +23,9 @@ READ_MAX_BYTES = 16 * 1024
 
 # Body fragments below this are gathered in one growing buffer: a body sent byte by byte must not cost an object each.
 _SMALL_FRAGMENT_BYTES = 4_096
+
+# Larger bodies are joined by whoever hands them over.
+_JOINED_MAX_BYTES = 8 * 1024 * 1024
 
 _FEW_HEADERS = 100
 
@@ -243,11 +246,13 @@ class RequestParser:
             return
         head = self._head
         assert head is not None  # noqa: S101 - for the type checker; on_headers_complete has set it
-        body: bytes = b""
+        exchange: HttpExchange
+        if self._body_size > _JOINED_MAX_BYTES:
+            parts = [part if isinstance(part, bytes) else bytes(part) for part in self._body]
+            exchange = LargeExchange(self._connection, head, parts, self._keep_alive, self._http10)
+        else:
+            exchange = HttpExchange(self._connection, Request(head, self._whole()), self._keep_alive, self._http10)
         if self._body_size:
-            parts = self._body
-            first = parts[0]
-            body = first if len(parts) == 1 and isinstance(first, bytes) else b"".join(parts)
             self._body = []
             self._body_size = self._length = 0
             self.continue_due = False
@@ -256,7 +261,14 @@ class RequestParser:
         self._url = b""
         self._head_bytes = 0
         self.phase = _IDLE if self._keep_alive else _OVER
-        self.ready.append(HttpExchange(self._connection, Request(head, body), self._keep_alive, self._http10))
+        self.ready.append(exchange)
+
+    def _whole(self) -> bytes:
+        parts = self._body
+        if not parts:
+            return b""
+        first = parts[0]
+        return first if len(parts) == 1 and isinstance(first, bytes) else b"".join(parts)
 
     # Bodies, and what goes wrong
 

@@ -16,6 +16,8 @@ import botocore.httpsession
 import pytest
 import urllib3
 
+from lambent.http import parsing
+
 # Given by conftest.py: a RunningServer (its type cannot be imported from there).
 Server = Any
 ReadAll = Callable[[socket.socket], bytes]
@@ -137,6 +139,35 @@ def test_pipelining_in_order(server: Server, read_all: ReadAll) -> None:
     assert answers.count(b"HTTP/1.1 200 OK") == 4
     places = [answers.index(text) for text in (b"\r\n\r\nslow", b"\r\n\r\nabc", b"3e8\r\nsss", b"\r\n\r\nbb")]
     assert places == sorted(places)
+
+
+@pytest.mark.parametrize("framing", [b"Content-Length: 7000000\r\n\r\n", b"Transfer-Encoding: chunked\r\n\r\n"])
+def test_bodies_too_large_to_be_joined_at_once_keep_their_place(
+    server: Server, read_all: ReadAll, monkeypatch: pytest.MonkeyPatch, framing: bytes
+) -> None:
+    monkeypatch.setattr(parsing, "_JOINED_MAX_BYTES", 1_000_000)
+    body = bytes(range(256)) * 27_344
+    body = body[:7_000_000]
+    sent = body
+    if b"chunked" in framing:
+        sent = b"".join(b"%x\r\n%b\r\n" % (len(part), part) for part in (body[:9], body[9:6_500_000], body[6_500_000:]))
+        sent += b"0\r\n\r\n"
+    with server.connect() as sock:
+        sock.sendall(
+            b"GET /bytes/3 HTTP/1.1\r\nHost: a\r\n\r\nPOST /echo HTTP/1.1\r\nHost: a\r\n" + framing + sent
+            + b"POST /echo HTTP/1.1\r\nHost: a\r\nConnection: close\r\nContent-Length: 4\r\n\r\nlast"
+        )  # fmt: skip
+        answers = read_all(sock)
+    assert answers.count(b"HTTP/1.1 200 OK") == 3
+    assert answers.index(b"\r\n\r\nbbb") < answers.index(body) < answers.index(b"\r\n\r\nlast")
+
+
+def test_a_large_request_is_handled_though_its_client_is_gone(server: Server, monkeypatch: pytest.MonkeyPatch) -> None:
+    monkeypatch.setattr(parsing, "_JOINED_MAX_BYTES", 1_000_000)
+    with server.connect() as sock:
+        sock.sendall(b"POST /hold HTTP/1.1\r\nHost: a\r\nContent-Length: 7000000\r\n\r\n" + bytes(7_000_000))
+    assert server.application.held.wait(10)
+    assert server.application.disconnected.wait(10)
 
 
 def test_pipelining_without_reading_is_not_buffered_without_bounds(server: Server, read_all: ReadAll) -> None:
