@@ -3,6 +3,7 @@ a web server and a name server. Nothing of it leaves this machine."""
 
 from __future__ import annotations
 
+import contextlib
 import json
 import os
 import shutil
@@ -254,7 +255,8 @@ class World:
             process.wait()
             for pipe in (process.stdin, process.stdout):
                 if pipe is not None and not pipe.closed:
-                    pipe.close()
+                    with contextlib.suppress(BrokenPipeError):  # it did not read all that it was told
+                        pipe.close()
         for namespace in (self.host, self.outside):
             self.ip("netns", "del", namespace)
 
