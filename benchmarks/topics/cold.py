@@ -2,8 +2,10 @@
 
 from __future__ import annotations
 
+import threading
 import time
 from collections.abc import Callable, Iterator
+from concurrent.futures import ThreadPoolExecutor
 from functools import partial
 
 import load
@@ -22,6 +24,8 @@ CREATE_GOAL_MS = 60.0
 # For the next environment of a version the ones before are kept busy, by functions that wait.
 _WAITING = {"slow": "python", "slow-import": "python-import", "node-slow": "node"}
 _PEERS_MOST = 8
+_BURST_OF = 8
+_BURST = f"cold, Python, {2 * _BURST_OF} at once after {_BURST_OF}: the {_BURST_OF} that are new"
 _CREATE = "create (upload of a ZIP file) to first result, Python"
 
 
@@ -33,6 +37,7 @@ def measure(subject: Lambent, options: Options) -> Iterator[Row]:
         what = f"cold, {LABELS[like]}, next environment of a version"
         measured = partial(_next, subject, function, max(3, options.repeat // 2))
         yield from _tried(subject, what, GOALS_MS.get(like), measured)
+    yield from _tried(subject, _BURST, None, partial(_burst, subject, max(2, options.repeat // 5)))
     yield from _tried(subject, _CREATE, CREATE_GOAL_MS, partial(_create, subject, options.repeat))
 
 
@@ -106,6 +111,32 @@ def _next(subject: Lambent, function: str, repeat: int) -> list[float]:
     for sock in busy:
         sock.close()
     return times
+
+
+def _burst(subject: Lambent, repeat: int) -> list[float]:
+    """Some invocations at once of a version that has no environment yet, and a moment later twice as many: what those
+    took that found no idle one. Each runs for a while, so that none can be the next in the environment of another; that
+    is not counted."""
+    held_s = 0.25
+    request = subject.invoke_request("slow", held_s)
+    times: list[float] = []
+    for _ in range(repeat):
+        subject.change("slow")
+        _at_once(subject, request, _BURST_OF)
+        time.sleep(0.5)
+        times += sorted(_at_once(subject, request, 2 * _BURST_OF))[_BURST_OF:]
+    return [took - held_s * 1000 for took in times]
+
+
+def _at_once(subject: Lambent, request: bytes, number: int) -> list[float]:
+    begin = threading.Barrier(number)
+
+    def one(_: int) -> float:
+        begin.wait()
+        return _timed(lambda: subject.call(request))
+
+    with ThreadPoolExecutor(number) as threads:
+        return list(threads.map(one, range(number)))
 
 
 def _create(subject: Subject, repeat: int) -> list[float]:
