@@ -27,6 +27,8 @@ _NAMESPACES = (
 )
 # When the host runs out of memory, sandboxes go before the server. Written with CAP_SYS_RESOURCE, they cannot lower it.
 _OOM_SCORE_ADJUSTMENT = "500"
+# What a server that dies may have been told of without having removed its cgroups: sandboxes that end when it does.
+_ENDED_KEPT = 64
 _GONE = (errno.ENOENT, errno.EPIPE, errno.ECONNRESET)
 
 
@@ -80,6 +82,7 @@ class _Spawner:
         self._pid = os.getpid()
         self._network = os.open("/proc/self/ns/net", os.O_RDONLY)
         self._sandboxes: dict[int, tuple[int, str]] = {}  # pidfd: (pid, sandbox id)
+        self._ended: list[str] = []  # the last ones
         self._poll = select.poll()
         self._life_read, self._life_write = os.pipe()  # nothing is ever written to it
 
@@ -89,6 +92,7 @@ class _Spawner:
             for descriptor, _ in self._poll.poll():
                 if descriptor != self._control.fileno():
                     self._reap(descriptor)
+                    del self._ended[:-_ENDED_KEPT]
                 elif not self._serve_one():
                     self._end()
                     return
@@ -204,31 +208,38 @@ class _Spawner:
     def _group(self, sandbox_id: str) -> str:
         return f"{self._template.instance_directory}/{sandbox_id}"
 
-    def _reap(self, pidfd: int) -> bool:
-        """Wait for the process, which has ended or is about to; False when the server cannot be told."""
+    def _reap(self, pidfd: int) -> None:
+        """Wait for the process, which has ended or is about to."""
         pid, sandbox_id = self._sandboxes.pop(pidfd)
         self._poll.unregister(pidfd)
         _, status = os.waitpid(pid, 0)
         os.close(pidfd)
-        return self._tell(("exit", sandbox_id, status))
+        self._ended.append(sandbox_id)
+        self._tell(("exit", sandbox_id, status))
 
-    def _tell(self, message: tuple[object, ...], descriptors: tuple[int, ...] = ()) -> bool:
+    def _tell(self, message: tuple[object, ...], descriptors: tuple[int, ...] = ()) -> None:
         try:
             wire.send(self._control, message, descriptors)
         except OSError as error:
             if error.errno not in _GONE:
-                raise
-            return False  # the server is gone; the end of the socket, which comes next, ends us
-        return True
+                raise  # else the server is gone; the end of the socket, which comes next, ends us
 
     def _end(self) -> None:
         """Kill every sandbox. The server removes their cgroups; when it is gone, we do."""
         for pidfd, (_, sandbox_id) in self._sandboxes.items():
             syscalls.pidfd_send_signal(pidfd, SIGKILL)
             self._thaw(sandbox_id)
-        for pidfd, (_, sandbox_id) in list(self._sandboxes.items()):
-            if not self._reap(pidfd):
+        for pidfd in list(self._sandboxes):
+            self._reap(pidfd)
+        if self._server_is_gone():
+            for sandbox_id in self._ended:
                 self._remove_group(sandbox_id)
+
+    def _server_is_gone(self) -> bool:
+        """It died, that is; otherwise it has only said that it will send no more."""
+        poll = select.poll()
+        poll.register(self._control.fileno(), 0)
+        return any(event & select.POLLHUP for _, event in poll.poll(0))
 
     def _thaw(self, sandbox_id: str) -> None:
         """A process frozen by the v1 freezer dies only once it is thawed."""
