@@ -43,7 +43,7 @@ def _through_the_server(subject: Subject, count: int, horizon_s: float) -> Itera
     is_ours = isinstance(subject, Lambent)
     subject.deploy("until")
     time.sleep(2)  # shelves are filled again
-    before, free = set(subject.function_processes()), processes.available_mb()
+    before = set(subject.function_processes())
     begun = time.time()
     answers = load.together(subject.port, subject.invoke_request("until", begun + horizon_s), count, _PATIENCE_S)
     starts = sorted(start for answer in answers if (start := _start(answer)) is not None)
@@ -54,7 +54,6 @@ def _through_the_server(subject: Subject, count: int, horizon_s: float) -> Itera
     figure = Figure("", rate, "/s", PER_SECOND_GOAL if is_ours else None)
     yield Row(_RATE, (figure,), subject.name, "; ".join(filter(None, notes)))
     time.sleep(1)
-    taken = free - processes.available_mb()
     new = [pid for pid in subject.function_processes() if pid not in before]
     inits = [pid for pid in new if processes.name(pid) == "lambent-init"]
     environments = len(inits) or len(new)
@@ -62,8 +61,7 @@ def _through_the_server(subject: Subject, count: int, horizon_s: float) -> Itera
         return
     private = Figure("private", processes.private_mb(new) / environments, "MB", PRIVATE_GOAL_MB if is_ours else None)
     of_inits = [Figure("of it init's", processes.private_mb(inits) / environments, "MB")] if inits else []
-    of_host = Figure("of the host's", taken / environments, "MB")
-    yield Row(_MEMORY, (private, *of_inits, of_host), subject.name, f"{environments} of them")
+    yield Row(_MEMORY, (private, *of_inits), subject.name, f"{environments} of them")
 
 
 def _start(answer: bytes) -> float | None:
