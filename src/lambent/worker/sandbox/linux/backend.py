@@ -5,8 +5,6 @@ from __future__ import annotations
 import asyncio
 import logging
 import os
-import re
-import socket
 import zlib
 from collections.abc import Collection
 from dataclasses import replace
@@ -22,7 +20,7 @@ from lambent.worker.sandbox.api import (
     WaitingSandbox,
     check_program,
 )
-from lambent.worker.sandbox.linux import disk_image, head_starts, probe, wire
+from lambent.worker.sandbox.linux import disk_image, head_starts, launching, probe, wire
 from lambent.worker.sandbox.linux.base_client import BaseClient
 from lambent.worker.sandbox.linux.bases import Bases
 from lambent.worker.sandbox.linux.cgroup_hierarchies import Hierarchy, find_hierarchies
@@ -33,7 +31,6 @@ from lambent.worker.sandbox.linux.network.router_client import RouterClient
 from lambent.worker.sandbox.linux.network.router_thread import RouterThread
 from lambent.worker.sandbox.linux.ready_channel import ReadyChannel
 from lambent.worker.sandbox.linux.roster import Roster
-from lambent.worker.sandbox.linux.sandbox import LinuxSandbox
 from lambent.worker.sandbox.linux.seccomp import build_filter
 from lambent.worker.sandbox.linux.spawner_client import SpawnerClient
 from lambent.worker.sandbox.linux.tmp_images import TmpImage, TmpImages
@@ -51,8 +48,6 @@ USER_NAME = "sbx_user1051"
 _FIRST_HOST_ID = 0x70000000
 _HOST_IDS = 0x4000
 _PARTS = 0x3C00
-
-_SANDBOX_ID = re.compile(r"[A-Za-z0-9_-][A-Za-z0-9_.-]{0,127}")
 
 
 def host_ids(instance_id: str) -> range:
@@ -151,41 +146,18 @@ class LinuxBackend:
 
     async def _started_ahead(self, template: SandboxTemplate, spec: SandboxSpec) -> Sandbox | None:
         """The sandbox, if its program was started before."""
-        _check(spec)
+        launching.check(spec)
         self._roster.check_new(spec.sandbox_id)
         waiting = None if self._rootless else await self._head_starts.take(template, spec)
         if waiting is None:
             return None
         try:
             async with waiting.or_gone():
-                await self._give(waiting, template, spec)
+                await head_starts.give(waiting, template, spec, await self._tmp(spec), self._roster)
             return await waiting.started()
         except SandboxError as error:
             logger.warning("what was started ahead was of no use", extra={"reason": str(error)})
             return None
-
-    async def _give(self, waiting: WaitingLinuxSandbox, template: SandboxTemplate, spec: SandboxSpec) -> None:
-        """Make it the sandbox of `spec`."""
-        tmp = await self._tmp(spec)
-        if waiting.ended:
-            if tmp is not None:
-                await tmp.discard()
-            raise SandboxError("it died while it waited for its owner")
-        self._roster.give(waiting.sandbox, spec.sandbox_id, template)
-        waiting.sandbox.own_tmp(tmp)
-        mounts: dict[str, int] = {}
-        try:
-            for bind in head_starts.owners_binds(template):
-                mounts[bind.target] = head_starts.open_tree(bind)
-            if tmp is not None:
-                tmp.give_to(self._roster.host_id(spec.sandbox_id))
-                mounts["/tmp"] = os.dup(tmp.mount)  # noqa: S108 - the sandbox's own
-            waiting.give_to(spec, mounts, spec.limits.tmp_bytes if tmp is None else None)
-        except OSError as error:
-            raise SandboxError(f"{error.filename}: {error.strerror}") from error
-        finally:
-            for tree in mounts.values():
-                os.close(tree)
 
     async def _ask_for(
         self,
@@ -197,7 +169,7 @@ class LinuxBackend:
     ) -> WaitingLinuxSandbox:
         """A sandbox whose process is on its way, and knows its program if there is one yet. `variables_fd`: start that
         program ahead."""
-        _check(spec)
+        launching.check(spec)
         self._roster.check_new(spec.sandbox_id)
         spawner, fork = await self._spawner(template, fork=spec.fork)
         ready = ReadyChannel()
@@ -208,7 +180,7 @@ class LinuxBackend:
             network = None
             try:
                 network = await self._network(spec)
-                sandbox, inside = self._make(spec, tmp, network)
+                sandbox, inside = launching.make(spec, self._cgroups, self._roster, tmp, network)
             except BaseException:
                 if network is not None:
                     os.close(network)
@@ -224,7 +196,9 @@ class LinuxBackend:
         descriptors = (inside[0], ready.theirs.fileno(), *inside[1:], *more)
         async with waiting.or_gone():
             try:
-                message = self._launch_message(spec, tmp, fork=fork, variables_fd=variables_fd)
+                message = launching.message(
+                    spec, self._cgroups, self._roster, fork=fork, on_disk=tmp is not None, variables_fd=variables_fd
+                )
                 await spawner.launch(message, descriptors)
             finally:
                 ready.theirs.close()
@@ -339,51 +313,6 @@ class LinuxBackend:
             user_name=USER_NAME,
         )
 
-    def _make(self, spec: SandboxSpec, tmp: TmpImage | None, network: int | None) -> tuple[LinuxSandbox, list[int]]:
-        """The sandbox, without a process yet, and the descriptors to pass inside: output [, telemetry] [, channel]
-        [, status]."""
-        host_id = self._roster.free_host_id()
-        if tmp is not None:
-            tmp.give_to(host_id)
-        cgroup = self._cgroups.create(spec.sandbox_id, spec.limits)
-        output_read, output_write = _pipe()
-        telemetry_read, telemetry_write = _pipe() if spec.telemetry_fd is not None else (None, None)
-        channel, theirs = _channel() if spec.channel_fd is not None else (None, None)
-        status_read, status_write = _pipe() if spec.init else (None, None)
-        sandbox = LinuxSandbox(
-            spec.sandbox_id,
-            cgroup,
-            tmp,
-            network,
-            output_read,
-            telemetry_read,
-            channel,
-            status_read,
-            self._roster.forget,
-        )
-        self._roster.add(sandbox, host_id)
-        return sandbox, [fd for fd in (output_write, telemetry_write, theirs, status_write) if fd is not None]
-
-    def _launch_message(
-        self, spec: SandboxSpec, tmp: TmpImage | None, *, fork: bool, variables_fd: int | None
-    ) -> wire.Launch:
-        return wire.Launch(
-            ahead=variables_fd,
-            channel_fd=spec.channel_fd,
-            cwd=spec.cwd,
-            descriptors=spec.limits.descriptors,
-            fork=fork and spec.fork,
-            host_id=self._roster.host_id(spec.sandbox_id),
-            hostname=spec.hostname,
-            init=spec.init,
-            listen=spec.listen,
-            network=spec.network is not None,
-            processes=None if "pids" in self._cgroups.uses else spec.limits.processes,
-            sandbox_id=spec.sandbox_id,
-            telemetry_fd=spec.telemetry_fd,
-            tmp_bytes=spec.limits.tmp_bytes if tmp is None else None,
-        )
-
 
 async def _stop(task: asyncio.Task[SpawnerClient]) -> None:
     try:
@@ -391,29 +320,6 @@ async def _stop(task: asyncio.Task[SpawnerClient]) -> None:
     except SandboxError:
         return  # it never started; whoever asked for it was told why
     await spawner.stop()
-
-
-def _pipe() -> tuple[int, int]:
-    read, write = os.pipe()
-    os.set_blocking(read, False)
-    return read, write
-
-
-def _channel() -> tuple[socket.socket, int]:
-    ours, theirs = socket.socketpair()
-    ours.setblocking(False)
-    return ours, theirs.detach()
-
-
-def _check(spec: SandboxSpec) -> None:
-    """Refuse what the kernel would refuse in a less telling way, or what would reach outside."""
-    if not _SANDBOX_ID.fullmatch(spec.sandbox_id):
-        raise SandboxError(f"not a sandbox id: {spec.sandbox_id!r}")
-    places = [place for place in (spec.telemetry_fd, spec.channel_fd) if place is not None]
-    if len(set(places)) < len(places) or any(not 3 <= place < spec.limits.descriptors for place in places):
-        raise SandboxError(f"sandbox {spec.sandbox_id}: {places} cannot be the places of its descriptors")
-    if len(spec.listen) > wire.MAX_DESCRIPTORS:
-        raise SandboxError(f"sandbox {spec.sandbox_id}: more than {wire.MAX_DESCRIPTORS} ports to listen on")
 
 
 def _host_hierarchies() -> tuple[Hierarchy, ...]:

@@ -9,6 +9,7 @@ from __future__ import annotations
 
 import asyncio
 import logging
+import os
 import secrets
 from collections import OrderedDict
 from collections.abc import Callable, Coroutine
@@ -25,6 +26,8 @@ from lambent.worker.sandbox.api import (
     SandboxTemplate,
 )
 from lambent.worker.sandbox.linux import syscalls
+from lambent.worker.sandbox.linux.roster import Roster
+from lambent.worker.sandbox.linux.tmp_images import TmpImage
 from lambent.worker.sandbox.linux.waiting import WaitingLinuxSandbox
 
 logger = logging.getLogger(__name__)
@@ -90,6 +93,31 @@ def open_tree(bind: Bind) -> int:
     flags = syscalls.MOUNT_ATTR_RDONLY | syscalls.MOUNT_ATTR_NOSUID | syscalls.MOUNT_ATTR_NODEV
     syscalls.set_mount_flags(tree, flags, private=True)
     return tree
+
+
+async def give(
+    waiting: WaitingLinuxSandbox, template: SandboxTemplate, spec: SandboxSpec, tmp: TmpImage | None, roster: Roster
+) -> None:
+    """Make it the sandbox of `spec`, with `tmp` at /tmp (None: a tmpfs). Raises `SandboxError`."""
+    if waiting.ended:
+        if tmp is not None:
+            await tmp.discard()
+        raise SandboxError("it died while it waited for its owner")
+    roster.give(waiting.sandbox, spec.sandbox_id, template)
+    waiting.sandbox.own_tmp(tmp)
+    mounts: dict[str, int] = {}
+    try:
+        for bind in owners_binds(template):
+            mounts[bind.target] = open_tree(bind)
+        if tmp is not None:
+            tmp.give_to(roster.host_id(spec.sandbox_id))
+            mounts["/tmp"] = os.dup(tmp.mount)  # noqa: S108 - the sandbox's own
+        waiting.give_to(spec, mounts, spec.limits.tmp_bytes if tmp is None else None)
+    except OSError as error:
+        raise SandboxError(f"{error.filename}: {error.strerror}") from error
+    finally:
+        for tree in mounts.values():
+            os.close(tree)
 
 
 class HeadStarts:
