@@ -80,7 +80,7 @@ class Assignment(Generic[Waiting]):
             self._queue.append((invocation, now + patience.wait_s(len(self._queue), busy)))
             self._patient += 1
             return Start(0)
-        if self._idle and not self._queue:
+        if self._idle and not self._impatient:
             return self._hand(invocation, now)
         self._queue.append((invocation, _NEVER))
         return Start(self._missing())
@@ -95,7 +95,7 @@ class Assignment(Generic[Waiting]):
         self._queue = deque((invocation, _NEVER if until <= now else until) for invocation, until in self._queue)
         self._patient -= late
         actions: list[Action[Waiting]] = []
-        while self._idle and self._queue and len(actions) < late:
+        while self._idle and self._impatient:
             actions.append(self._hand(self._take(), now))
         if (missing := self._missing()) > 0:
             actions.append(Start(missing))
@@ -181,9 +181,14 @@ class Assignment(Generic[Waiting]):
         """How many environments there are, starting ones included."""
         return len(self._activity)
 
+    @property
+    def _impatient(self) -> int:
+        """How many invocations wait for any environment."""
+        return len(self._queue) - self._patient
+
     def _missing(self) -> int:
         """How many environments to start. Those who wait for a busy one need none, as long as there is one."""
-        waiting = len(self._queue) - (self._patient if self._busy else 0)
+        waiting = self._impatient if self._busy else len(self._queue)
         return max(0, waiting - self._starting)
 
     def _take(self) -> Waiting:

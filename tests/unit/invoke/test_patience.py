@@ -73,6 +73,16 @@ def test_who_waited_too_long_takes_an_idle_environment_first() -> None:
     assert pool.overdue(1.0 + 2 * CHECK_S) == [Hand(1, EnvironmentId("2")), Start(1)]
 
 
+def test_who_does_not_wait_takes_an_idle_environment_while_others_wait_for_a_busy_one() -> None:
+    pool = busy_pool(learnt(), 3)
+    assert pool.ready(EnvironmentId("2"), 0.0003) is None
+    assert pool.submit(1, 1.0) == Start(0)
+    assert pool.patience is not None
+    pool.patience.lost()
+    assert pool.submit(2, 1.0) == Hand(2, EnvironmentId("2"))
+    assert pool.submit(3, 1.0) == Start(1)
+
+
 def test_one_long_invocation_ends_the_patience() -> None:
     pool = busy_pool(learnt(), 3)
     pool.ready(EnvironmentId("0"), 1.0)  # it had run for a second
@@ -110,13 +120,14 @@ class World:
         self.submitted = 0
         self._names = 0
 
-    def carry_out(self, actions: Sequence[Action[int] | None]) -> None:
+    def carry_out(self, actions: Sequence[Action[int] | None], *, no_more_than_needed: bool = False) -> None:
         for action in actions:
             if isinstance(action, Hand):
                 assert action.environment_id not in self.running
                 self.running.add(action.environment_id)
                 self.handed.append(action.invocation)
             elif isinstance(action, Start):
+                assert not (no_more_than_needed and action.count and list(self.pool.idle))
                 for _ in range(action.count):
                     self._names += 1
                     self.starting.add(EnvironmentId(f"e{self._names}"))
@@ -125,9 +136,14 @@ class World:
     def step(self, what: str, number: int, now: float) -> None:
         if what == "submit":
             self.submitted += 1
-            self.carry_out([self.pool.submit(self.submitted, now)])
+            self.carry_out([self.pool.submit(self.submitted, now)], no_more_than_needed=True)
         elif what == "overdue":
-            self.carry_out(self.pool.overdue(now + number))
+            self.carry_out(self.pool.overdue(now + number / 1_000), no_more_than_needed=True)
+        elif what in ("learn", "lose") and self.pool.patience is not None:
+            if what == "lose":
+                self.pool.patience.lost()
+            for _ in range(16 if what == "learn" else 0):
+                self.pool.patience.learn(SHORT)
         elif candidates := sorted(self.starting | self.running):
             chosen = candidates[number % len(candidates)]
             self.starting.discard(chosen)
@@ -135,7 +151,12 @@ class World:
             self.carry_out([self.pool.ready(chosen, now) if what == "ready" else self.pool.ended(chosen)])
 
 
-@given(st.lists(st.tuples(st.sampled_from(["submit", "ready", "overdue", "end"]), st.integers(0, 9)), max_size=80))
+@given(
+    st.lists(
+        st.tuples(st.sampled_from(["submit", "ready", "overdue", "end", "learn", "lose"]), st.integers(0, 9)),
+        max_size=80,
+    )
+)
 def test_nobody_is_forgotten(steps: list[tuple[str, int]]) -> None:
     """Whatever happens: each invocation is handed out once, an environment has one, and who waits has hope."""
     world, now = World(), 0.0
