@@ -7,6 +7,7 @@ from __future__ import annotations
 
 import json
 import os
+import sys
 import time
 from collections.abc import Iterator
 from typing import Any
@@ -25,6 +26,16 @@ _BODY = "x" * 200
 _AUTHORIZATION = (
     "AWS4-HMAC-SHA256 Credential=test/20260101/us-east-1/sqs/aws4_request, SignedHeaders=host, Signature=00"
 )
+
+
+def beside(subject: Subject, options: Options) -> Iterator[Row]:
+    """Nothing of a peer that has no queues."""
+    try:
+        _made(subject, "first")
+    except RuntimeError as error:
+        print(f"{subject.name} has no queues: {str(error).splitlines()[0]}", file=sys.stderr)
+        return
+    yield from measure(subject, options)
 
 
 def measure(subject: Subject, options: Options) -> Iterator[Row]:

@@ -30,6 +30,6 @@ TOPICS: Mapping[str, Topic] = {
     "thousand": Topic(thousand.measure),
     "asynchronous": Topic(asynchronous.measure),
     "mappings": Topic(mappings.measure),
-    "queues": Topic(queues.measure_with_backlogs, queues.measure),
+    "queues": Topic(queues.measure_with_backlogs, queues.beside),
 }
 """By the name on the command line."""

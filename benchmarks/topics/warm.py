@@ -68,7 +68,7 @@ def _by_a_user(subject: Lambent, options: Options) -> Iterator[Row]:
     key = users.create_access_key(UserName=_USER)["AccessKey"]
     request = subject.invoke_request("python", {"key": "value"}, (key["AccessKeyId"], key["SecretAccessKey"]))
     for callers in _USER_CALLERS:
-        what = f"{_what('python', callers)}, a user whose policy allows it"
+        what = f"{_what('python', callers)}, a user whose policy has a condition"
         yield _row(subject, what, request, callers, options.seconds, None)
 
 
