@@ -39,6 +39,7 @@ export const handler = async (event, context) => {
 };
 """
 OLD_S = 0.8  # older than what is launched for an invocation
+MADE_WITHIN_S = 3.0  # of the change, on a busy machine
 
 
 @pytest.fixture(scope="module")
@@ -99,7 +100,7 @@ def test_a_changed_function_has_no_old_spares(own: RunningServer, deployed: str)
     functions = own.client("lambda")
     functions.update_function_configuration(FunctionName=deployed, Environment={"Variables": {"GREETING": "good day"}})
     functions.get_waiter("function_updated_v2").wait(FunctionName=deployed)
-    time.sleep(OLD_S)
+    time.sleep(OLD_S + MADE_WITHIN_S)
     age_s, _, _, greeting = own.invoke(deployed).payload
     assert greeting == "good day"
     assert age_s >= OLD_S  # in one that was made since
