@@ -62,7 +62,8 @@ def test_a_full_disk_stops_neither_server_nor_running_environments(small_disk: P
 
 def test_more_invocations_than_environments_are_throttled(tmp_path: Path) -> None:
     """The quota of the account is how many environments there may be, whoever asks."""
-    with RunningServer(tmp_path / "data", ("--account-concurrency", "4")) as server:
+    # Spares are processes, too, but nobody's.
+    with RunningServer(tmp_path / "data", ("--account-concurrency", "4", "--spare-environments", "0")) as server:
         slow = {"app.py": "import time\ndef handler(event, context):\n    time.sleep(0.5)\n    return event"}
         server.deploy("slow", slow, Timeout=10, MemorySize=128)
         outcomes: list[Any] = []
