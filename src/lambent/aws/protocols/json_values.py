@@ -96,7 +96,7 @@ _BASE64_STEP = 256 * 1024
 
 _PADDING = ("=", ord("="))
 
-_PAUSE_S = 50e-6  # long enough for a thread that waits for the lock to get it
+PAUSE_S = 50e-6  # long enough for a thread that waits for the lock to get it
 
 
 def decode_base64(text: str | memoryview) -> bytes:
@@ -105,7 +105,7 @@ def decode_base64(text: str | memoryview) -> bytes:
     try:
         for start in range(0, len(text), _BASE64_STEP):
             if start:
-                time.sleep(_PAUSE_S)
+                time.sleep(PAUSE_S)
             part = text[start : start + _BASE64_STEP]
             if part[-1] in _PADDING and start + _BASE64_STEP < len(text):
                 raise ValueError("padding before the end")

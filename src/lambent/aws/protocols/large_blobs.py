@@ -12,11 +12,11 @@ from collections.abc import Iterator
 from typing import Any, Final
 
 from lambent.aws.models import Shape
+from lambent.aws.protocols.json_values import PAUSE_S
 
 _BLOB_MIN_BYTES: Final = 1024 * 1024
 _STRINGS_MAX: Final = 1_000  # looked at; a body with more of them is for the parser alone
 _STEP_BYTES: Final = 8 * 1024 * 1024  # searched at a time (1 ms)
-_PAUSE_S: Final = 50e-6  # long enough for a thread that waits for the lock to get it
 _QUOTE, _BACKSLASH = b'"', b"\\"
 
 
@@ -98,5 +98,5 @@ def _find(body: bytes, wanted: bytes, start: int, end: int) -> int:
         if found >= 0:
             return found
         start += _STEP_BYTES
-        time.sleep(_PAUSE_S)
+        time.sleep(PAUSE_S)
     return -1

@@ -12,6 +12,7 @@ import socket
 from collections.abc import Awaitable, Callable, Mapping
 from dataclasses import replace
 
+from lambent.worker.sandbox import descriptors
 from lambent.worker.sandbox.api import (
     BackendReport,
     Sandbox,
@@ -246,8 +247,8 @@ class FakeBackend:
         for listener in listeners:
             listener.setblocking(False)
         ports = {port: listener.getsockname()[1] for port, listener in zip(spec.listen, listeners, strict=True)}
-        output_read, output_write = _pipe()
-        telemetry_read, telemetry_write = _pipe() if spec.telemetry_fd is not None else (None, None)
+        output_read, output_write = descriptors.pipe()
+        telemetry_read, telemetry_write = descriptors.pipe() if spec.telemetry_fd is not None else (None, None)
         channel, theirs = socket.socketpair() if spec.channel_fd is not None else (None, None)
         for end in (channel, theirs):
             if end is not None:
@@ -286,9 +287,3 @@ async def _end(sandboxes: list[FakeSandbox]) -> None:
         sandbox.kill()
     for sandbox in sandboxes:
         await sandbox.wait()
-
-
-def _pipe() -> tuple[int, int]:
-    read, write = os.pipe()
-    os.set_blocking(read, False)
-    return read, write

@@ -33,7 +33,7 @@ def small(monkeypatch: pytest.MonkeyPatch) -> None:
     """Blobs of a few bytes are large, and looked for by a few bytes at a time."""
     monkeypatch.setattr(large_blobs, "_BLOB_MIN_BYTES", 8)
     monkeypatch.setattr(large_blobs, "_STEP_BYTES", 5)
-    monkeypatch.setattr(large_blobs, "_PAUSE_S", 0)
+    monkeypatch.setattr(large_blobs, "PAUSE_S", 0)
 
 
 def plain(value: Any) -> Any:

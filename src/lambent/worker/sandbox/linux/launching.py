@@ -2,10 +2,9 @@
 
 from __future__ import annotations
 
-import os
 import re
-import socket
 
+from lambent.worker.sandbox import descriptors
 from lambent.worker.sandbox.api import SandboxError, SandboxSpec
 from lambent.worker.sandbox.linux import wire
 from lambent.worker.sandbox.linux.cgroups import Cgroups
@@ -36,10 +35,10 @@ def make(
     if tmp is not None:
         tmp.give_to(host_id)
     cgroup = cgroups.create(spec.sandbox_id, spec.limits)
-    output_read, output_write = _pipe()
-    telemetry_read, telemetry_write = _pipe() if spec.telemetry_fd is not None else (None, None)
-    channel, theirs = _channel() if spec.channel_fd is not None else (None, None)
-    status_read, status_write = _pipe() if spec.init else (None, None)
+    output_read, output_write = descriptors.pipe()
+    telemetry_read, telemetry_write = descriptors.pipe() if spec.telemetry_fd is not None else (None, None)
+    channel, theirs = descriptors.channel() if spec.channel_fd is not None else (None, None)
+    status_read, status_write = descriptors.pipe() if spec.init else (None, None)
     sandbox = LinuxSandbox(
         spec.sandbox_id,
         cgroup,
@@ -76,15 +75,3 @@ def message(
         telemetry_fd=spec.telemetry_fd,
         tmp_bytes=None if on_disk else spec.limits.tmp_bytes,
     )
-
-
-def _pipe() -> tuple[int, int]:
-    read, write = os.pipe()
-    os.set_blocking(read, False)
-    return read, write
-
-
-def _channel() -> tuple[socket.socket, int]:
-    ours, theirs = socket.socketpair()
-    ours.setblocking(False)
-    return ours, theirs.detach()

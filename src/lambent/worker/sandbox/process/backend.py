@@ -10,6 +10,7 @@ import sys
 import tempfile
 from pathlib import Path
 
+from lambent.worker.sandbox import descriptors
 from lambent.worker.sandbox.api import (
     BackendReport,
     Guarantee,
@@ -82,12 +83,12 @@ class ProcessBackend:
         listeners = tuple(_listen() for _ in spec.listen)
         ports = {inside: listener.getsockname()[1] for inside, listener in zip(spec.listen, listeners, strict=True)}
         tmp = Path(tempfile.mkdtemp(dir=self._tmp))
-        output_read, output_write = _pipe()
-        ready_read, ready_write = _pipe()
-        status_read, status_write = _pipe()
-        telemetry_read, telemetry_write = _pipe() if spec.telemetry_fd is not None else (None, None)
+        output_read, output_write = descriptors.pipe()
+        ready_read, ready_write = descriptors.pipe()
+        status_read, status_write = descriptors.pipe()
+        telemetry_read, telemetry_write = descriptors.pipe() if spec.telemetry_fd is not None else (None, None)
         control_read, control_write = os.pipe()
-        channel, theirs = _channel() if spec.channel_fd is not None else (None, None)
+        channel, theirs = descriptors.channel() if spec.channel_fd is not None else (None, None)
         wanted = ((telemetry_write, spec.telemetry_fd), (theirs, spec.channel_fd))
         placed = tuple((fd, place) for fd, place in wanted if fd is not None and place is not None)
         inside = [output_write, ready_write, status_write, *(fd for fd, _ in placed)]
@@ -127,15 +128,3 @@ def _listen() -> socket.socket:
     listener = socket.create_server(("127.0.0.1", 0), backlog=_BACKLOG)
     listener.setblocking(False)
     return listener
-
-
-def _pipe() -> tuple[int, int]:
-    read, write = os.pipe()
-    os.set_blocking(read, False)
-    return read, write
-
-
-def _channel() -> tuple[socket.socket, int]:
-    ours, theirs = socket.socketpair()
-    ours.setblocking(False)
-    return ours, theirs.detach()
