@@ -170,7 +170,7 @@ def test_answers_errors_and_logs_are_the_same(pair: Callable[..., Pair]) -> None
         assert functions.normal(json.dumps(ours.payload)) == functions.normal(json.dumps(theirs.payload)), kind
     assert theirs.payload == 6  # the environment lived through all of it
     ours_events, their_events = functions.events()
-    assert sorted(ours_events) == sorted(their_events)
+    assert sorted(ours_events) == sorted(their_events), their_events
     printed = ("printed\n", "to stderr\n")  # through streams that are not ordered with the log
     assert set(printed) < set(their_events)
     ours_logged, their_logged = ([text for text in events if text not in printed] for events in functions.events())

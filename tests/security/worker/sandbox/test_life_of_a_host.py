@@ -151,6 +151,7 @@ async def test_a_start_on_a_dirty_host_removes_its_own_and_nothing_else(tmp_path
 @pytest.mark.parametrize("delay_ms", [0, 1, 2, 3, 5, 8, 13])
 async def test_a_spawner_killed_at_any_moment_of_a_launch_is_replaced(tmp_path: Path, delay_ms: int) -> None:
     instance = str(tmp_path)
+    gc.collect()  # clients of earlier tests let go of their sockets now, not in the middle of this one
     before = Footprint.of(os.getpid()).descriptors
     backend, template = LinuxBackend(instance, tmp_path / "state"), SandboxTemplate("t")
     await backend.start()
@@ -171,6 +172,6 @@ async def test_a_spawner_killed_at_any_moment_of_a_launch_is_replaced(tmp_path: 
         sandbox.listeners[0].close()
     await one_life(backend, template, 2)  # by another spawner
     await backend.close()
-    assert Footprint.of(os.getpid()).descriptors == before
+    assert Footprint.of(os.getpid()).descriptors <= before
     left = await gone(instance, tmp_path)
     assert left.nothing, left
